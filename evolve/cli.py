@@ -1,0 +1,141 @@
+"""The command line: finds the verb that is asked for, loads only that one, and turns what ends it into an exit code.
+
+Knows names of verbs, exit codes and broken pipes; what a verb does, and its options, is in `evolve.verbs`.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import IO, NoReturn, Protocol, cast
+
+import evolve
+
+__all__ = ["VERBS", "main"]
+
+VERBS = {
+    "problems": "list the shipped problems, or show one",
+    "new": "write a commented problem file to start from",
+    "check": "try a problem before searching: seed, baselines, limits, speed",
+    "eval": "score one hand-written program",
+    "run": "search for better programs",
+    "resume": "go on with a run",
+    "rescore": "evaluate a run's programs again after its problem has changed",
+    "show": "tell what a run found, also while it goes on",
+    "export": "write a run's best program as a file that needs no evolve",
+    "doctor": "say what this machine offers, and what is missing",
+}
+
+_EXITS = """\
+exit codes: 0 done; 1 nothing valid found, or a check failed; 2 usage; 3 infrastructure (workers, disk);
+130 interrupted (the ledger is consistent and can be resumed)"""
+
+
+class _Verb(Protocol):
+    """What a module of `evolve.verbs` holds."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an error is said in our one form."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and leave with exit code 2."""
+        sys.stderr.write(f"evolve: error: {message}\n  {self.prog} --help says what it takes\n")
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: its words, without the program's name; those of this process by default.
+
+    Returns:
+        The exit code.
+    """
+    _prepare(sys.stdout)
+    _prepare(sys.stderr)
+    try:
+        code = _command(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except SystemExit as leaving:  # argparse: 0 after --help, 2 after an error
+        return leaving.code if isinstance(leaving.code, int) else 2
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            sys.stderr.write("evolve: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        _let_go()
+        return 0
+    return code
+
+
+def _prepare(stream: IO[str]) -> None:
+    """Make writing any character safe, and keep to ASCII where the locale says that the terminal has no more."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is None:
+        return  # a test's StringIO
+    locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(name))), "")
+    reconfigure(errors="backslashreplace")
+    if locale in ("C", "POSIX") and "PYTHONIOENCODING" not in os.environ:
+        # Python itself writes UTF-8 there (PEP 538, PEP 540), which such a terminal shows as garbage.
+        reconfigure(encoding="ascii")
+
+
+def _let_go() -> None:
+    """The reader has gone (`evolve show x.db | head`): nothing more is written, not even at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _command(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"evolve {evolve.__version__}\n")
+        return 0
+    verb = words[0]
+    if verb not in VERBS:
+        return _unknown(verb)
+    module = cast("_Verb", import_module(f"evolve.verbs.{verb}"))
+    parser = _Parser(
+        prog=f"evolve {verb}",
+        description=module.__doc__,
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    args = parser.parse_args(words[1:])
+    from evolve.verbs.mishaps import guarded
+
+    return guarded(lambda: module.run(args))
+
+
+def _help() -> str:
+    width = max(map(len, VERBS)) + 2
+    verbs = "".join(f"  {verb:<{width}}{what}\n" for verb, what in VERBS.items())
+    return (
+        "usage: evolve VERB ... [--json]\n\n"
+        "Discovers algorithms: a problem file goes in, a better algorithm comes out, with the record of how.\n\n"
+        f"verbs:\n{verbs}\n"
+        "`evolve VERB --help` says what a verb takes; `evolve --version` which evolve this is.\n"
+        "start with: evolve new my_problem.py; evolve check my_problem.py; evolve run my_problem.py --budget 10s\n\n"
+        f"{_EXITS}\n"
+    )
+
+
+def _unknown(verb: str) -> int:
+    import difflib
+
+    near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
+    hint = f"did you mean `evolve {near[0]}`?" if near else f"there are: {', '.join(VERBS)}"
+    sys.stderr.write(f"evolve: error: no verb {verb!r}; {hint}\n")
+    return 2

@@ -1,0 +1,252 @@
+"""The loop: identical tasks that propose, evaluate and commit in order, until the budget is spent.
+
+Owns the event loop's side of a run: tasks, turns, the clock of the budget, flushes of the ledger. What to
+propose and what a result means is `search`'s; what is shown is an `Observer`'s.
+"""
+
+import asyncio
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from evolve.budget import Budget
+from evolve.errors import InfrastructureError, ProblemError
+from evolve.evaluator import Evaluator, Job, Judged
+from evolve.fastcore.pool import JudgeError, JudgeStuck, SupervisorLost
+from evolve.statement import Problem
+from evolve.programs_db.ledger import Ledger
+from evolve.programs_db.records import Commit, Evaluation, Status
+from evolve.scoring import aggregate
+from evolve.search import Pending, Search
+
+__all__ = ["Engine", "Observer"]
+
+_FLUSH_COMMITS = 64
+_FLUSH_SECONDS = 0.25
+
+
+class Observer(Protocol):
+    """Told of each commit, on the event loop's thread: be quick."""
+
+    def on_commit(self, commit: Commit, improved: bool) -> None:
+        """A proposal has been committed; `improved`: it is the best of the run so far."""
+        ...
+
+
+class Engine:
+    """Drives one session of a run.
+
+    Args:
+        search: state, already replayed up to the ledger's last commit.
+        ledger: open for writing.
+        evaluator: started.
+        budget: a total.
+        observer: told of commits.
+    """
+
+    def __init__(
+        self, search: Search, ledger: Ledger, evaluator: Evaluator, budget: Budget, observer: Observer | None = None
+    ) -> None:
+        self.search = search
+        self.ledger = ledger
+        self.evaluator = evaluator
+        self.budget = budget
+        self.observer = observer
+        self.stopped: str | None = None
+        self.before = 0.0
+        self._started = 0.0
+        self._flushed = 0.0
+        self._unflushed = 0
+        self._done = -1
+        self._turns: dict[int, asyncio.Future[None]] = {}
+        self._halt = asyncio.Event()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of searching, over all sessions."""
+        return self.before + (time.monotonic() - self._started if self._started else 0.0)
+
+    def stop(self, why: str) -> None:
+        """End the session after the commit in hand; proposals in flight are dropped."""
+        if self.stopped is None:
+            self.stopped = why
+            self._halt.set()
+
+    async def run(self, prepared: dict[int, Pending], done: int, before: float) -> str:
+        """Search until the budget is spent or `stop` is called.
+
+        Args:
+            prepared: proposals drawn during replay, by number.
+            done: number of the last commit in the ledger, -1 if there is none.
+            before: seconds of earlier sessions.
+
+        Returns:
+            Why it stopped: "budget", "interrupted", ...
+
+        Raises:
+            ProblemError: the problem's own functions fail on the seed program.
+            InfrastructureError: no worker can be kept alive.
+        """
+        self.before, self._done = before, done
+        self._started = self._flushed = time.monotonic()
+        timer = self._timer()
+        try:
+            with _signals(self):
+                if self._done < 0:
+                    await self._seed()
+                await self._all(prepared)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self.ledger.flush()
+        return self.stopped or "budget"
+
+    def _timer(self) -> asyncio.TimerHandle | None:
+        if self.budget.seconds is None:
+            return None
+        left = max(0.0, self.budget.seconds - self.before)
+        return asyncio.get_running_loop().call_later(left, self.stop, "budget")
+
+    async def _seed(self) -> None:
+        pending = self.search.propose(0)
+        if pending.job is None:
+            raise ProblemError(f"{self.search.problem.path}: the seed program: {pending.draft.error}")
+        judged = await self._judge(pending.job)
+        refuse_seed(self.search.problem, judged)
+        self._commit(0, pending, judged)
+
+    async def _all(self, prepared: dict[int, Pending]) -> None:
+        first = self._done + 1
+        lives = [
+            asyncio.create_task(self._life(number, prepared.get(number)))
+            for number in range(first, first + self.search.config.window)
+        ]
+        halt = asyncio.create_task(self._halt.wait())
+        try:
+            # A task that fails must end the others, and its error must be seen: never swallowed.
+            waiting: set[asyncio.Task[object]] = {*lives}
+            while waiting and not halt.done():
+                done, _ = await asyncio.wait({*waiting, halt}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                waiting -= done
+        finally:
+            for task in (*lives, halt):
+                task.cancel()
+            await asyncio.gather(*lives, halt, return_exceptions=True)
+
+    async def _life(self, number: int, pending: Pending | None) -> None:
+        """Proposals number, number + window, ...: each is drawn right after the commit it may see last."""
+        most = self.budget.proposals if self.budget.proposals is not None else math.inf
+        while number <= most and self.stopped is None:
+            pending = pending or self.search.propose(number)
+            judged = None if pending.job is None else await self._judge(pending.job)
+            await self._turn(number)
+            if judged is not None:
+                judged = await self._retested(pending, judged)
+            self._commit(number, pending, judged)
+            number += self.search.config.window
+            pending = None
+
+    async def _judge(self, job: Job) -> Judged:
+        try:
+            return await self.evaluator.evaluate(job)
+        except SupervisorLost as lost:
+            return _verdict(job, Status.DIED, f"two supervisors died of this program: {lost}")
+        except JudgeStuck as stuck:
+            return _verdict(job, Status.UNSCORABLE, f"the problem's own functions got stuck on the answer: {stuck}")
+        except JudgeError as error:
+            raise InfrastructureError(f"the judge failed; this is an error of evolve, please report it:\n{error}") from error
+
+    async def _turn(self, number: int) -> None:
+        if self._done == number - 1:
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns[number] = turn
+        await turn
+
+    async def _retested(self, pending: Pending, judged: Judged) -> Judged:
+        """Where the objective is random, a would-be elite is tested again and both tests count."""
+        problem = self.search.problem
+        if problem.repeats == 1 or not self.search.config.retest or not self.search.would_enter(pending, judged):
+            return judged
+        again = await self._judge(Job(judged.source, round=1))
+        return replace(judged, evaluation=_merged(problem, judged.evaluation, again.evaluation))
+
+    def _commit(self, number: int, pending: Pending, judged: Judged | None) -> None:
+        before = self.search.archive.best()
+        finished = self.search.finished(pending, judged)
+        finished = replace(finished, proposal=replace(finished.proposal, elapsed=self.elapsed))
+        commit = self.search.commit(finished)
+        self.ledger.record(commit)
+        self._done = number
+        self._unflushed += 1
+        now = time.monotonic()
+        if self._unflushed >= _FLUSH_COMMITS or now - self._flushed > _FLUSH_SECONDS:
+            self.ledger.flush()
+            self._unflushed, self._flushed = 0, now
+        if self.observer is not None:
+            best = self.search.archive.best()
+            improved = best is not None and (before is None or best.objective != before.objective)
+            self.observer.on_commit(commit, improved)
+        turn = self._turns.pop(number + 1, None)
+        if turn is not None and not turn.done():
+            turn.set_result(None)
+
+
+def refuse_seed(problem: Problem, judged: Judged) -> None:
+    """Raise ProblemError unless the seed program scores: a search needs a place to start from."""
+    evaluation = judged.evaluation
+    if evaluation.status is Status.OK:
+        return
+    told = f"{problem.path}: the seed program does not score: {evaluation.status}: {evaluation.message}"
+    raise ProblemError(f"{told}\n{judged.traceback}".rstrip())
+
+
+def _verdict(job: Job, status: Status, message: str) -> Judged:
+    return Judged(job.source, Evaluation("", status, message))
+
+
+def _merged(problem: Problem, first: Evaluation, again: Evaluation) -> Evaluation:
+    """Both rounds of a random objective as one evaluation; a failure in either is a failure."""
+    if again.status is not Status.OK:
+        return again
+    scores = {**first.scores, **again.scores}
+    put = {
+        name: aggregate(problem.aggregate.get(name, "mean"), [case[name] for case in scores.values()])
+        for name in {problem.objective.name, *first.measures}
+    }
+    return replace(
+        first,
+        objective=put[problem.objective.name],
+        scores=scores,
+        measures={name: put[name] for name in first.measures},
+        cpu_seconds=first.cpu_seconds + again.cpu_seconds,
+        wall_seconds=first.wall_seconds + again.wall_seconds,
+    )
+
+
+@contextlib.contextmanager
+def _signals(engine: Engine) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the session cleanly; a second Ctrl-C is Python's own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        engine.stop("interrupted")
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, engine.stop, "interrupted")
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)

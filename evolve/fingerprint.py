@@ -1,0 +1,136 @@
+"""Fingerprint of a problem: what a score depends on, and nothing else. Knows problem files, not programs.
+
+An evaluation is keyed by (program, fingerprint). In it: the syntax tree of the scaffold that takes part in
+scoring, parameters, digests of the training cases, limits, versions of evolve, numpy and numba. Outside it:
+comments, docstrings, references, baselines, primitives, bins and bounds of measures, unseen cases.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import pickle
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evolve.statement import Problem
+from evolve.source import cut
+
+__all__ = ["digest", "fingerprint", "scaffold"]
+
+# Keywords of Problem(...) that change no score of a program.
+_OUTSIDE = frozenset({"measures", "references", "baselines", "primitives", "unseen", "fresh", "certify", "max_nodes"})
+
+
+def fingerprint(problem: Problem) -> str:
+    """ "b2:" and a hash of everything that a program's score on `problem` depends on."""
+    state = hashlib.blake2b(digest_size=16)
+    if problem.origin is not None:
+        state.update(scaffold(problem.origin.path).encode())
+    for part in (
+        problem.name,
+        problem.entry,
+        problem.form,
+        dict(problem.parameters),
+        sorted(measure.name for measure in problem.measures),
+        dataclasses.asdict(problem.limits),
+        problem.repeats,
+        [digest(case) for case in problem.cases],
+        {name: digest(grid) for name, grid in problem.grids().items()},
+        {name: _version(name) for name in ("evolve-engine", "numpy", "numba")},
+    ):
+        state.update(repr(part).encode())
+    return f"b2:{state.hexdigest()}"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def scaffold(path: Path) -> str:
+    """The problem file without its block, and its neighbours that it imports, as normalised syntax trees."""
+    seen: dict[Path, str] = {}
+    _collect(path, seen)
+    return "\n".join(seen[key] for key in sorted(seen))
+
+
+def _collect(path: Path, seen: dict[Path, str]) -> None:
+    if path in seen:
+        return
+    text = path.read_text(encoding="utf-8")
+    if not seen:
+        piece = cut(text, str(path))
+        text = piece.before + piece.after
+    tree = ast.parse(text)
+    seen[path] = ""
+    for node in ast.walk(tree):
+        for name in _imported(node):
+            neighbour = path.parent / f"{name}.py"
+            if neighbour.is_file():
+                _collect(neighbour, seen)
+    seen[path] = ast.dump(_Normal().visit(tree))
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module.split(".")[0]]
+    return []
+
+
+class _Normal(ast.NodeTransformer):
+    """Drops docstrings, and the keywords of Problem(...) that change no score."""
+
+    def _bare(self, node: Any) -> Any:
+        self.generic_visit(node)
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:] or [ast.Pass()]
+        return node
+
+    visit_Module = visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _bare  # noqa: N815
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - the name that ast asks for
+        self.generic_visit(node)
+        if isinstance(node.func, (ast.Name, ast.Attribute)):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if name == "Problem":
+                node.keywords = [word for word in node.keywords if word.arg not in _OUTSIDE]
+        return node
+
+
+def digest(value: Any) -> str:
+    """A hash of trusted data: arrays by dtype, shape and bytes; containers in order; dataclasses by field."""
+    state = hashlib.blake2b(digest_size=16)
+    _feed(state, value)
+    return state.hexdigest()
+
+
+def _feed(state: "hashlib.blake2b", value: Any) -> None:
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        state.update(f"a{value.dtype.str}{value.shape}".encode())
+        state.update(np.ascontiguousarray(value).tobytes())
+    elif value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
+        state.update(f"{type(value).__name__}:{value!r};".encode())
+    elif isinstance(value, (list, tuple)):
+        state.update(f"{type(value).__name__}{len(value)}(".encode())
+        for item in value:
+            _feed(state, item)
+    elif isinstance(value, Mapping):
+        state.update(f"map{len(value)}(".encode())
+        for key in sorted(value, key=repr):
+            _feed(state, key)
+            _feed(state, value[key])
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        state.update(type(value).__name__.encode())
+        for field in dataclasses.fields(value):
+            _feed(state, getattr(value, field.name))
+    else:
+        state.update(pickle.dumps(value, protocol=4))  # the researcher's own object, written and never read

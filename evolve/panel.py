@@ -1,0 +1,179 @@
+"""Shows a run while it goes on: a live panel on a terminal, plain lines elsewhere, or JSON lines of events.
+
+Knows a `Watch` and streams; a thread of its own looks a few times a second, so the engine is never held up.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from evolve.terminal import err, is_ascii, number, plot
+from evolve.watch import Improvement, Watch
+
+__all__ = ["Mode", "emit", "showing"]
+
+Mode = Literal["panel", "lines", "events", "quiet"]
+
+_LOOKS_A_SECOND = 4
+_EVERY = 10.0  # seconds between two lines of progress
+
+
+def emit(event: str, **about: Any) -> None:
+    """One event as a line of JSON on stdout. If the reader has gone, the run is interrupted, cleanly."""
+    try:
+        sys.stdout.write(json.dumps({"event": event, **about}) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@contextmanager
+def showing(watch: Watch, mode: Mode, title: str) -> Iterator[None]:
+    """Show `watch` as long as the body runs.
+
+    Args:
+        watch: takes the commits.
+        mode: how; "panel" needs a terminal.
+        title: of the panel; trusted text.
+    """
+    if mode == "quiet":
+        yield
+        watch.digest()
+        return
+    if mode == "panel":
+        console = err()
+        view = _View(watch, title, console)
+        with Live(
+            get_renderable=view, console=console, refresh_per_second=_LOOKS_A_SECOND, transient=True
+        ):
+            yield
+        watch.digest()
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_tell, args=(watch, mode, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _tell(watch: Watch, mode: Mode, done: threading.Event) -> None:
+    told = 0.0
+    while True:
+        last = done.wait(1 / _LOOKS_A_SECOND)
+        for improvement in watch.digest():
+            _improved(watch, improvement, mode)
+        if watch.elapsed - told >= _EVERY:
+            told = watch.elapsed
+            _progress(watch, mode)
+        if last:
+            return
+
+
+def _improved(watch: Watch, improvement: Improvement, mode: Mode) -> None:
+    objective = watch.objective
+    if mode == "events":
+        emit(
+            "improved",
+            value=improvement.objective,
+            proposal=improvement.number,
+            evaluations=improvement.evaluations,
+            seconds=round(improvement.elapsed, 3),
+            program=improvement.program,
+            operator=improvement.how,
+        )
+    else:
+        value = f"{number(improvement.objective)} {objective.unit}".rstrip()
+        _line(f"{improvement.elapsed:7.1f} s  {objective.name} {value}  proposal {improvement.number}, {improvement.how}")
+
+
+def _progress(watch: Watch, mode: Mode) -> None:
+    if mode == "events":
+        emit(
+            "progress",
+            seconds=round(watch.elapsed, 3),
+            proposals=watch.proposals,
+            evaluations=watch.evaluations,
+            rate=round(watch.rate, 1),
+            cells=len(watch.reached),
+            statuses=dict(watch.statuses),
+            best=watch.improvements[-1].objective if watch.improvements else None,
+        )
+    else:
+        failed = ", ".join(f"{count} {kind}" for kind, count in watch.failures) or "none"
+        _line(
+            f"{watch.elapsed:7.1f} s  {watch.proposals} proposals, {watch.evaluations} evaluations "
+            f"({watch.rate:.0f}/s), {len(watch.reached)} cells, failed: {failed}; left: {watch.left[1]}"
+        )
+
+
+def _line(text: str) -> None:
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+class _View:
+    """Draws the panel, whenever rich asks for it."""
+
+    def __init__(self, watch: Watch, title: str, console: Console) -> None:
+        self.watch = watch
+        self.title = title
+        self.console = console
+
+    def __call__(self) -> RenderableType:
+        self.watch.digest()
+        plain = is_ascii(self.console)
+        width = max(10, self.console.width - 4)
+        lines = [self._best(), *self._curve(width, plain), *self._counts(), self._islands(), self._failures(), self._left(width, plain)]
+        body = [Text(text, style=style, no_wrap=True, overflow="ellipsis" if not plain else "crop") for text, style in lines if text]
+        return Panel(Group(*body), title=Text(self.title), title_align="left", border_style="dim")
+
+    def _best(self) -> tuple[str, str]:
+        watch, objective = self.watch, self.watch.objective
+        if not watch.improvements:
+            return "starting ...", "dim"
+        first, last = watch.improvements[0], watch.improvements[-1]
+        value = f"{objective.name} {number(last.objective)} {objective.unit}".rstrip()
+        return f"{value}  (from {number(first.objective)}; proposal {last.number})", "bold green"
+
+    def _curve(self, width: int, plain: bool) -> list[tuple[str, str]]:
+        watch = self.watch
+        points = [(float(step.number), step.objective) for step in watch.improvements]
+        return [(line, "green") for line in plot(points, float(watch.proposals), width, 3, plain)]
+
+    def _counts(self) -> list[tuple[str, str]]:
+        watch = self.watch
+        return [
+            (f"{watch.rate:.0f} evaluations/s, {watch.evaluations} in all", ""),
+            (f"{watch.proposals} proposals, {len(watch.reached)} of {watch.cells} cells reached", ""),
+        ]
+
+    def _islands(self) -> tuple[str, str]:
+        bests = self.watch.island_bests
+        return "islands  " + "  ".join(number(bests[island]) for island in sorted(bests)) if bests else "", "dim"
+
+    def _failures(self) -> tuple[str, str]:
+        found = ", ".join(f"{count} {kind}" for kind, count in self.watch.failures)
+        return f"failed   {found}" if found else "", "yellow"
+
+    def _left(self, width: int, plain: bool) -> tuple[str, str]:
+        share, words = self.watch.left
+        room = max(4, min(30, width - len(words) - 8))
+        full = round(share * room)
+        done, rest = ("#", ".") if plain else ("━", "─")
+        return f"{done * full}{rest * (room - full)} {words} left", "cyan"

@@ -1,0 +1,251 @@
+"""The search as a state machine: what to try next, and what a result changes. No I/O, no clock, no process.
+
+Every state here is a fold over commits in order, so a run that is resumed goes on exactly where it was.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from evolve.config import Config
+from evolve.evaluator import Job, Judged, TuneOrder
+from evolve.mutators.bandit import reward_of
+from evolve.mutators.base import Context, Draft, Mutator
+from evolve.statement import STRUCTURAL, Problem
+from evolve.programs_db.archive import AddStatus, Archive
+from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
+from evolve.select import choose_mates, choose_parent, key
+from evolve.source import SourceError, program_of
+
+__all__ = ["Pending", "Search", "Tally"]
+
+
+@dataclass
+class Tally:
+    """Counts over all commits."""
+
+    proposals: int = 0
+    evaluations: int = 0
+    duplicates: int = 0
+    invalid: int = 0
+    clipped: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A proposal on its way: what is known before its evaluation. `job` is None if there is nothing to evaluate."""
+
+    proposal: Proposal
+    draft: Draft
+    job: Job | None
+
+
+class Search:
+    """Proposes, and takes commits.
+
+    Args:
+        problem: the problem.
+        config: the dials.
+        seed: of the run.
+        mutator: makes drafts.
+        init: sources to start from, after the seed program.
+    """
+
+    def __init__(
+        self, problem: Problem, config: Config, seed: int, mutator: Mutator, init: Sequence[str] = ()
+    ) -> None:
+        self.problem = problem
+        self.config = config
+        self.seed = seed
+        self.mutator = mutator
+        self.init = tuple(init)
+        self.archive = Archive(problem.objective, problem.measures, config.islands)
+        self.tally = Tally()
+        self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
+        self._programs: dict[int, str] = {}  # number -> program, for those a duplicate may point at
+        self._structures: set[str] = set()
+
+    # -- proposing -------------------------------------------------------------------------------------------
+
+    def propose(self, number: int) -> Pending:
+        """Decide what proposal `number` is; 0 is the seed program. Call in the order of numbers."""
+        if number == 0:
+            return self._given(number, "seed", self.problem.block)
+        if number <= len(self.init):
+            return self._given(number, "init", self.init[number - 1])
+        rng = key(self.seed, number)
+        island = number % self.config.islands
+        elites = self.archive.elites(island)
+        parent = choose_parent(
+            elites, lambda program: self.archive.uses(island, program), rng, self.config, self.tally.evaluations
+        )
+        mates = choose_mates(elites, parent, rng, self.config.mates)
+        context = Context(rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__)
+        draft = self.mutator.propose(context)
+        proposal = Proposal(
+            number=number,
+            island=island,
+            mutator=self.mutator.name,
+            operator=draft.operator,
+            parents=draft.parents,
+            draft=draft.canonical,
+            staleness=number - self.tally.proposals,
+            error=draft.error,
+        )
+        return self._pending(proposal, draft, self._order(number, draft, parent.objective))
+
+    def _given(self, number: int, mutator: str, source: str) -> Pending:
+        island = number % self.config.islands
+        try:
+            program = program_of(source, self.problem.entry)
+        except SourceError as error:
+            proposal = Proposal(number, island, mutator, error=str(error))
+            return Pending(proposal, Draft.failed(mutator, str(error)), None)
+        draft = Draft(source, program.canonical, program.structure, program.nodes, mutator)
+        proposal = Proposal(number, island, mutator, draft=draft.canonical)
+        return self._pending(proposal, draft, None)
+
+    def _order(self, number: int, draft: Draft, bar: float) -> TuneOrder | None:
+        """Constants of a fresh structure are tuned once: untuned scores say little about a structure."""
+        if draft.error or not self.config.tune or not draft.constants or draft.structure in self._structures:
+            return None
+        return TuneOrder(self.config.tune, self.config.tune_each, (self.seed * 1_000_003 + number) % 2**31 + 1, bar)
+
+    def _pending(self, proposal: Proposal, draft: Draft, order: TuneOrder | None) -> Pending:
+        if draft.error:
+            return Pending(proposal, draft, None)
+        self._structures.add(draft.structure)
+        known = self._proposed.setdefault(draft.canonical, proposal.number)
+        if known != proposal.number:
+            return Pending(proposal, draft, None)
+        return Pending(proposal, draft, Job(draft.source, tune=order))
+
+    # -- committing ------------------------------------------------------------------------------------------
+
+    def would_enter(self, pending: Pending, judged: Judged) -> bool:
+        """Whether this evaluation would become an elite."""
+        commit = self.finished(pending, judged)
+        return self.archive.would_enter(commit)
+
+    def finished(self, pending: Pending, judged: Judged | None) -> Commit:
+        """Put a proposal and its evaluation together. Changes nothing."""
+        proposal, draft = pending.proposal, pending.draft
+        if judged is None:
+            earlier = self._proposed.get(draft.canonical) if not draft.error else None
+            return Commit(replace(proposal, program=None if earlier is None else self._programs.get(earlier)))
+        if judged.source == draft.source:
+            program = Program(draft.id, draft.source, draft.canonical, draft.structure, draft.nodes)
+        else:
+            program = program_of(judged.source, self.problem.entry)
+        evaluation = self.evaluation_of(self.problem, program, judged)
+        cost = 1 + len(judged.trials)
+        return Commit(
+            replace(proposal, program=program.id, evaluations=cost), program, evaluation, judged.trials
+        )
+
+    @staticmethod
+    def evaluation_of(problem: Problem, program: Program, judged: Judged) -> Evaluation:
+        """What a judge said, with the program's id and the structural measures filled in."""
+        measures = dict(judged.evaluation.measures)
+        if judged.evaluation.status is Status.OK:
+            structural = {"nodes": float(program.nodes)}
+            measures.update({m.name: structural[m.name] for m in problem.measures if m.name in STRUCTURAL})
+        return replace(judged.evaluation, program=program.id, measures=measures)
+
+    def commit(self, commit: Commit) -> Commit:
+        """Take a finished proposal: grow the archive, decide on events, give credit. Returns it with events."""
+        before = self.tally.evaluations
+        self._absorb(commit)
+        events = tuple(self._events(before, self.tally.evaluations, commit))
+        self.archive.move(events)
+        return replace(commit, events=events)
+
+    def replay(self, commit: Commit) -> None:
+        """Take a recorded commit, events included."""
+        self.remember(commit)
+        self._absorb(commit)
+        self.archive.move(commit.events)
+
+    def remember(self, commit: Commit) -> None:
+        """Take note of what a recorded proposal was, as `propose` did when it was made."""
+        proposal = commit.proposal
+        if proposal.draft:
+            self._proposed.setdefault(proposal.draft, proposal.number)
+        if commit.program is not None:
+            self._structures.add(commit.program.structure)
+
+    def _absorb(self, commit: Commit) -> None:
+        proposal, evaluation, program = commit.proposal, commit.evaluation, commit.program
+        self.tally.proposals += 1
+        self.tally.evaluations += proposal.evaluations
+        if proposal.error:
+            self.tally.invalid += 1
+        elif evaluation is None:
+            self.tally.duplicates += 1
+        best = self.archive.best()
+        added = self.archive.commit(replace(commit, events=()))
+        if evaluation is not None and program is not None:
+            self.tally.statuses[evaluation.status.value] += 1
+            self._programs[proposal.number] = program.id
+            self._structures.add(program.structure)
+            if evaluation.status is Status.TIMEOUT:
+                # A time-out may be the machine's fault: it is never passed on to an equal program.
+                if self._proposed.get(proposal.draft) == proposal.number:
+                    del self._proposed[proposal.draft]
+            else:
+                self._proposed.setdefault(proposal.draft, proposal.number)
+                self._proposed.setdefault(program.canonical, proposal.number)
+            self._count_clipped(evaluation)
+        if proposal.mutator == self.mutator.name:
+            self.mutator.credit(proposal.operator, self._reward(proposal, added, best), proposal.evaluations)
+
+    def _reward(self, proposal: Proposal, added: AddStatus | None, best: Elite | None) -> float:
+        """Worth of a commit for the operator that made it: its rank on its island; all of it for a new best."""
+        if added is None or added.outcome == "kept-out":
+            return 0.0
+        elites, now = self.archive.elites(proposal.island), self.archive.best()
+        objective = self.problem.objective
+        mine = self.archive.cells(proposal.island)[added.cell]
+        rank = bisect_left(
+            elites, (-objective.key(mine.objective), mine.number), key=lambda e: (-objective.key(e.objective), e.number)
+        )
+        improved = now is not None and (best is None or now.objective != best.objective)
+        return reward_of(rank, len(elites), improved)
+
+    def _count_clipped(self, evaluation: Evaluation) -> None:
+        if evaluation.status is Status.OK:
+            for measure in self.problem.measures:
+                if not measure.low <= evaluation.measures[measure.name] <= measure.high:
+                    self.tally.clipped[measure.name] += 1
+
+    def _events(self, before: int, after: int, commit: Commit) -> list[Event]:
+        """Founders of the other islands at the start; then resets and migrations by number of evaluations."""
+        count = self.config.islands
+        if commit.proposal.number == 0:
+            founder = () if commit.program is None else (commit.program.id,)
+            return [Event("migration", island, founder) for island in range(count) if island != commit.proposal.island]
+        events: list[Event] = []
+        if count > 1 and before // self.config.reset != after // self.config.reset:
+            events += self._resets(count)
+        elif count > 1 and before // self.config.migrate != after // self.config.migrate:
+            bests = [self.archive.best(island) for island in range(count)]
+            events += [
+                Event("migration", (island + 1) % count, (best.program.id,))
+                for island, best in enumerate(bests)
+                if best is not None
+            ]
+        return events
+
+    def _resets(self, count: int) -> list[Event]:
+        """The worse half of the islands starts again, each from the best of one of the better half."""
+        bests = [(island, self.archive.best(island)) for island in range(count)]
+        alive = [(island, best) for island, best in bests if best is not None]
+        alive.sort(key=lambda pair: (-self.problem.objective.key(pair[1].objective), pair[0]))
+        keep = max(1, count - count // 2)
+        return [
+            Event("reset", island, (alive[place % keep][1].program.id,))
+            for place, (island, _) in enumerate(alive[keep:])
+        ]
+

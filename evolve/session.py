@@ -1,0 +1,132 @@
+"""One session of a run as the command line shows it: progress while it goes on, the summary when it ends.
+
+Knows a `Watch`, the document and terminals; starting and resuming are handed in.
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.text import Text
+
+from evolve.budget import Budget
+from evolve.handle import Run
+from evolve.panel import Mode, emit, showing
+from evolve.programs_db.ledger import Ledger
+from evolve.statement import Problem, Reference
+from evolve.telling import doubts, headline, rule, tell_counts, tell_source, tell_unseen, tell_ways_on
+from evolve.terminal import err, number, out
+from evolve.verbs.common import print_json
+from evolve.watch import Watch
+
+__all__ = ["Output", "conduct", "conclude", "references_for", "source_of"]
+
+Output = Literal["text", "quiet", "json", "events"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is about to be searched, for the heading.
+
+    Args:
+        problem: loaded.
+        ledger: where it is recorded.
+        seed: of the run.
+        budget: a total.
+        workers: supervisors, None for one a core.
+    """
+
+    problem: Problem
+    ledger: Path
+    seed: int
+    budget: Budget
+    workers: int | None
+
+
+def conduct(session: Session, watch: Watch, output: Output, search: Callable[[], Run]) -> int:
+    """Run `search` while showing `watch`; then tell what came of it.
+
+    Returns:
+        The exit code: 0 done, 1 nothing valid found, 130 interrupted.
+    """
+    mode: Mode = "quiet" if output == "quiet" else "events" if output == "events" else "lines"
+    if mode == "lines" and err().is_terminal:
+        mode = "panel"
+    if output == "events":
+        _started(session)
+    elif mode == "lines":
+        err().print(
+            f"{session.problem.name}, seed {session.seed}, budget {session.budget}; ledger {session.ledger}", soft_wrap=True
+        )
+    with showing(watch, mode, f"{session.problem.name}  seed {session.seed}  {session.ledger.name}"):
+        run = search()
+    return conclude(run, session, output)
+
+
+def _started(session: Session) -> None:
+    objective = session.problem.objective
+    emit(
+        "started",
+        problem=session.problem.name,
+        parameters=dict(session.problem.parameters),
+        seed=session.seed,
+        ledger=str(session.ledger),
+        budget=session.budget.as_dict(),
+        objective={"name": objective.name, "direction": objective.direction, "unit": objective.unit},
+        workers=session.workers,
+    )
+
+
+def conclude(run: Run, session: Session, output: Output) -> int:
+    """Tell what a session found, in the form that was asked for; returns the exit code."""
+    document = run.document
+    if output == "json":
+        print_json(document)
+    elif output == "events":
+        emit("finished", **document)
+    elif output == "quiet":
+        out().print(headline(document).append(f"; {session.ledger}"), soft_wrap=True)
+    else:
+        _tell(run, session)
+    if run.stopped == "interrupted":
+        err().print(Text(f"evolve: interrupted; evolve resume {shlex.quote(str(session.ledger))} goes on"), soft_wrap=True)
+        return 130
+    return 0 if document["best"] is not None else 1
+
+
+def _tell(run: Run, session: Session) -> None:
+    document, console = run.document, out()
+    rule(console, f"{run.problem}, seed {run.seed}")
+    console.print(headline(document))
+    tell_counts(console, document)
+    tell_unseen(console, document, references_for(session.problem))
+    for doubt in doubts(document):
+        console.print(Text("warning: ", style="bold yellow").append(doubt, style="not bold"))
+    if document["best"]:
+        tell_source(console, document, source_of(run.ledger, document["best"]["program"]))
+    tell_ways_on(console, str(session.ledger), larger(session.budget))
+
+
+def larger(budget: Budget) -> str:
+    """A budget of ten times as much, as one would type it."""
+    if budget.seconds is not None:
+        seconds = 10 * budget.seconds
+        return f"{number(seconds)}s" if seconds < 600 else f"{number(round(seconds / 60, 1))}m"
+    return str(10 * (budget.proposals or 1))
+
+
+def references_for(problem: Problem | None) -> Sequence[Reference]:
+    """Published figures that speak of a case or suite which is shown."""
+    if problem is None:
+        return ()
+    shown = {*problem.unseen, *(case.name for case in problem.cases)}
+    return [one for one in problem.references if one.case in shown]
+
+
+def source_of(ledger: Path, program: str) -> str:
+    """The text of a program."""
+    with Ledger.read(ledger) as book:
+        rows = book.query("SELECT text FROM texts WHERE hash = :id", {"id": program})
+    return str(rows[0]["text"]) if rows else ""

@@ -1,0 +1,111 @@
+"""The document that tells a run: one plain dict, the same at the end of `run --json` and from `show --json`.
+
+Made from the ledger alone (and, at the end of a session, what was scored then), so it can be made again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evolve.finals import Finals
+from evolve.programs_db.lineage import statuses, top
+from evolve.programs_db.reading import Reading
+from evolve.programs_db.records import Objective
+
+__all__ = ["document", "last_document", "objective_of"]
+
+_WEAKEST_FIRST = ("none", "basic", "strict", "interpreted")
+
+
+def objective_of(book: Reading) -> Objective:
+    """The objective that a ledger's problem states."""
+    about = book.problem["objective"]
+    return Objective(about["name"], about["direction"], about["unit"])
+
+
+def document(
+    book: Reading, stopped: str, measured: Mapping[str, float], finals: Finals | None = None
+) -> dict[str, Any]:
+    """Tell a run.
+
+    Args:
+        book: its ledger.
+        stopped: why it stopped.
+        measured: `seconds` and `cpu_seconds` of the session.
+        finals: figures on unseen cases, if they were scored.
+    """
+    objective, about = objective_of(book), book.problem
+    seed = book.query(
+        "SELECT p.program, e.objective AS value FROM proposals p JOIN evaluations e ON e.proposal = p.number "
+        "WHERE p.number = 0"
+    )
+    best = top(book, objective, 1, book.fingerprint)
+    told: dict[str, Any] = {
+        "problem": about["name"],
+        "parameters": about["parameters"],
+        "seed": book.run["seed"],
+        "ledger": str(book.path),
+        "stopped": stopped,
+        "objective": about["objective"],
+        "seed_program": {**seed[0], "unseen": {}} if seed else None,
+        "best": None,
+        "baselines": {},
+        **_counts(book),
+        "seconds": round(measured.get("seconds", 0.0), 3),
+        "cpu_seconds": round(measured.get("cpu_seconds", 0.0), 3),
+        "tokens": {"prompt": 0, "cached": 0, "completion": 0},
+        "isolation": _isolation(book),
+        "interventions": book.query("SELECT count(*) AS n FROM interventions")[0]["n"],
+        "content_hash": book.content_hash(),
+    }
+    if best:
+        told["best"] = {"program": best[0].program, "value": best[0].objective, "unseen": {}, "verdict": "unverified"}
+        told["best"]["number"] = best[0].number
+    if finals is not None:
+        told["seed_program"] = {**told["seed_program"], **finals.seed.as_dict()}
+        told["best"] = {**told["best"], **finals.best.as_dict()}
+        told["baselines"] = {name: line.as_dict() for name, line in finals.baselines.items()}
+    return told
+
+
+def _counts(book: Reading) -> dict[str, Any]:
+    row = book.query(
+        "SELECT count(*) - 1 AS proposals, coalesce(sum(evaluations), 0) AS evaluations, "
+        "sum(error IS NOT NULL) AS invalid, sum(error IS NULL AND carried = 0) AS duplicates FROM proposals"
+    )[0]
+    clipped = {}
+    for name, low, high, _ in book.problem["measures"]:
+        found = book.query(
+            "SELECT count(*) AS n FROM evaluations WHERE status = 'ok' AND "
+            "(json_extract(measures, :key) < :low OR json_extract(measures, :key) > :high)",
+            {"key": f'$."{name}"', "low": low, "high": high},
+        )
+        clipped[name] = found[0]["n"]
+    return {
+        "proposals": max(0, row["proposals"]),
+        "evaluations": row["evaluations"],
+        "duplicates": row["duplicates"] or 0,
+        "invalid": row["invalid"] or 0,
+        "statuses": statuses(book),
+        "clipped": {name: number for name, number in clipped.items() if number},
+    }
+
+
+def _isolation(book: Reading) -> str:
+    """The weakest isolation that any program of the run was run under."""
+    used = {row["isolation"] for row in book.query("SELECT DISTINCT isolation FROM evaluations")}
+    return next((level for level in _WEAKEST_FIRST if level in used), "")
+
+
+def last_document(book: Reading) -> dict[str, Any]:
+    """What the last session that ended told; where it was killed, what the ledger alone can tell."""
+    import json
+
+    rows = book.query(
+        "SELECT e.totals FROM sessions s LEFT JOIN endings e ON e.session = s.id "
+        "WHERE s.rescore = 0 ORDER BY s.id DESC LIMIT 1"
+    )
+    if rows and rows[0]["totals"]:
+        told: dict[str, Any] = json.loads(rows[0]["totals"])
+        return {**told, "ledger": str(book.path)}
+    elapsed = book.query("SELECT coalesce(max(elapsed), 0) AS seconds FROM proposals")[0]["seconds"]
+    return document(book, "killed or still running", {"seconds": elapsed})

@@ -1,0 +1,169 @@
+"""Tells a run's document to people: from where to where, on which cases, what failed, and what to doubt.
+
+Knows the document of `summary` and rich; reads no ledger. Figures are shown as what they are.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import ASCII2, SIMPLE_HEAD
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from evolve.statement import Reference
+from evolve.terminal import is_ascii, number, safe
+
+__all__ = ["doubts", "headline", "rule", "tell_counts", "tell_source", "tell_unseen", "tell_ways_on"]
+
+_NARROW = 60
+Document = Mapping[str, Any]
+
+
+def rule(console: Console, title: str) -> None:
+    """A line across with a title."""
+    console.print(Rule(Text(title), characters="-" if is_ascii(console) else "─", style="dim", align="left"))
+
+
+def _value(document: Document, value: Any) -> str:
+    return f"{number(value)} {document['objective']['unit']}".rstrip()
+
+
+def headline(document: Document) -> Text:
+    """The seed program's value, and the best's."""
+    objective, seed, best = document["objective"], document["seed_program"], document["best"]
+    name, direction = objective["name"], objective["direction"]
+    if best is None:
+        return Text("no valid program was found", style="bold red")
+    if seed is None or seed["value"] is None:
+        return Text(f"{name} ({direction}): best {_value(document, best['value'])}", style="bold")
+    if best["value"] == seed["value"]:
+        return Text(f"{name} ({direction}): {_value(document, best['value'])}, the seed program's; nothing better was found", style="bold yellow")
+    line = Text(f"{name} ({direction}): seed {_value(document, seed['value'])} -> best ", style="bold")
+    return line.append(_value(document, best["value"]), style="bold green")
+
+
+def tell_unseen(console: Console, document: Document, references: Sequence[Reference] = ()) -> None:
+    """Seed, best and baselines on the training cases and on each unseen suite, side by side."""
+    lines = {"seed": document["seed_program"], "best": document["best"], **document["baselines"]}
+    lines = {name: line for name, line in lines.items() if line}
+    suites = list(dict.fromkeys(suite for line in lines.values() for suite in line.get("unseen", {})))
+    unit = document["objective"]["unit"]
+    if suites or document["baselines"]:
+        rule(console, "training and unseen cases" + (f" ({unit})" if unit else ""))
+        rows = [("training", {name: number(line["value"]) for name, line in lines.items()})]
+        rows += [
+            (suite, {name: number(line.get("unseen", {}).get(suite)) for name, line in lines.items()}) for suite in suites
+        ]
+        _tabulate(console, rows, list(lines))
+        if suites:
+            console.print(Text("no selection saw an unseen case; one search, one seed: no error bars", style="dim"))
+    for name, line in lines.items():
+        for suite, why in line.get("failures", {}).items():
+            console.print(safe(f"{name} failed on {suite or 'training'}: {why}", 400, "yellow"))
+    _tell_references(console, references)
+
+
+def _tabulate(console: Console, rows: list[tuple[str, dict[str, str]]], names: list[str]) -> None:
+    if console.width < _NARROW or sum(len(name) + 3 for name in names) + 16 > console.width:
+        for suite, figures in rows:
+            console.print(safe(suite, style="cyan"))
+            for name in names:
+                style = "bold" if name == "best" else ""
+                console.print(safe(f"  {name:<14} {figures[name]:>10}", style=style))
+        return
+    table = Table(box=ASCII2 if is_ascii(console) else SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("cases", style="cyan")
+    for name in names:
+        table.add_column(safe(name), justify="right", style="bold" if name == "best" else "")
+    for suite, figures in rows:
+        table.add_row(safe(suite), *(figures[name] for name in names))
+    console.print(table)
+
+
+def _tell_references(console: Console, references: Sequence[Reference]) -> None:
+    if not references:
+        return
+    console.print(Text("published figures, on other instances than these; for orientation only:", style="dim"))
+    for one in references:
+        date = f", {one.date}" if one.date else ""
+        console.print(safe(f"  {one.case}: {one.name} {number(one.value)} ({one.source}{date})", 400, "dim"))
+
+
+def tell_counts(console: Console, document: Document) -> None:
+    """Proposals, evaluations, failures by kind, isolation."""
+    statuses = document["statuses"]
+    failed = {kind: count for kind, count in statuses.items() if kind != "ok"}
+    parts = [f"{document['proposals']} proposals", f"{document['evaluations']} evaluations"]
+    if document.get("duplicates"):
+        parts.append(f"{document['duplicates']} of them known already")
+    if document.get("invalid"):
+        parts.append(f"{document['invalid']} that gave no program")
+    console.print(Text(", ".join(parts)))
+    console.print(Text("failed: " + (", ".join(f"{count} {kind}" for kind, count in failed.items()) or "none")))
+    console.print(
+        Text(
+            f"{document['seconds']:.1f} s, {document['cpu_seconds']:.1f} CPU s; isolation {document['isolation'] or 'unknown'}; "
+            f"stopped: {document['stopped']}"
+        )
+    )
+
+
+def doubts(document: Document) -> list[str]:
+    """What a reader must know before believing the figures, a sentence each."""
+    found = []
+    total = sum(document["statuses"].values())
+    unscorable = document["statuses"].get("unscorable", 0)
+    if unscorable * 100 > total:
+        share = 100 * unscorable / total
+        found.append(f"{share:.1f} % of the programs were unscorable: the problem's own functions failed on their answers; `evolve show` has a sample")
+    for name, count in document.get("clipped", {}).items():
+        found.append(f"measure {name!r} lay outside its bounds {count} times and was clipped; widen its bounds")
+    if document["isolation"] == "none":
+        found.append("programs ran without a jail: any of them could have read or changed what you can")
+    found += _worse_unseen(document)
+    return found
+
+
+def _worse_unseen(document: Document) -> list[str]:
+    seed, best = document["seed_program"], document["best"]
+    if not seed or not best:
+        return []
+    sign = 1 if document["objective"]["direction"] == "max" else -1
+    worse = [
+        suite
+        for suite, value in best.get("unseen", {}).items()
+        if value is not None
+        and (before := seed.get("unseen", {}).get(suite)) is not None
+        and sign * value < sign * before
+    ]
+    if not worse:
+        return []
+    return [f"on unseen {', '.join(worse)} the best program does worse than the seed: it may have fitted its training cases"]
+
+
+def tell_source(console: Console, document: Document, source: str, most: int = 40) -> None:
+    """The best program, cut to `most` lines, and what is known of its truth."""
+    best = document["best"]
+    if not best:
+        return
+    rule(console, f"best program {best['program'][:15]} (proposal {best.get('number', '?')})")
+    lines = source.strip("\n").splitlines()
+    console.print(safe("\n".join(lines[:most]), 6_000))
+    if len(lines) > most:
+        console.print(Text(f"... {len(lines) - most} more lines; `evolve export` writes all of them", style="dim"))
+    verdict = best.get("verdict", "unverified")
+    console.print(Text(f"verdict: {verdict}", style="yellow" if verdict == "unverified" else ""), end="")
+    if verdict == "unverified":
+        console.print(Text(" (scored by the problem's own judge; nothing has checked it again)", style="dim"), end="")
+    console.print()
+
+
+def tell_ways_on(console: Console, ledger: str, larger: str) -> None:
+    """How to look further."""
+    name = shlex.quote(ledger)
+    rule(console, "to look further")
+    for command in (f"evolve show {name}", f"evolve export {name} -o best.py", f"evolve resume {name} --budget {larger}"):
+        console.print(safe(command), soft_wrap=True)

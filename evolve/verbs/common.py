@@ -1,0 +1,159 @@
+"""What verbs share: options of a problem, JSON on stdout, a worker to judge one program. Knows no verb."""
+
+import argparse
+import json
+import sys
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Any
+
+from evolve.errors import InfrastructureError, UsageError
+from evolve.evaluator import Evaluator, Job, Judged
+from evolve.fastcore import jail
+from evolve.fastcore.pool import JudgeStuck, SupervisorLost
+from evolve.loader import load
+from evolve.programs_db.records import Evaluation, Status
+from evolve.source import cut
+from evolve.statement import Problem
+from evolve.text import clean
+
+__all__ = [
+    "add_json",
+    "add_problem",
+    "add_workers",
+    "judged",
+    "load_problem",
+    "needs_jail",
+    "pairs",
+    "print_json",
+    "read_program",
+]
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def add_problem(parser: argparse.ArgumentParser) -> None:
+    """PROBLEM and `-p`."""
+    parser.add_argument(
+        "problem", metavar="PROBLEM", help="a shipped name, or a path: my_problem.py or my_problem.py:factory"
+    )
+    add_parameters(parser)
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """`-p name=value`."""
+    parser.add_argument(
+        "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[], help="a parameter of the problem"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """`--workers` and `--unsafe`."""
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (one a core by default)")
+    parser.add_argument(
+        "--unsafe", action="store_true", help="run programs without a jail, where this machine gives none"
+    )
+
+
+def pairs(words: Sequence[str], option: str) -> dict[str, str]:
+    """`name=value` words as a dict.
+
+    Raises:
+        UsageError: a word without "=", or a name given twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{option} {word!r} is not understood; say {option} name=value")
+        if name.strip() in found:
+            raise UsageError(f"{option} {name.strip()} is given twice; give it once")
+        found[name.strip()] = value
+    return found
+
+
+def load_problem(args: argparse.Namespace) -> Problem:
+    """The problem that `add_problem`'s options name."""
+    return load(args.problem, pairs(args.parameters, "-p"))
+
+
+def needs_jail(unsafe: bool) -> None:
+    """Make sure that programs can be run here at all.
+
+    Raises:
+        InfrastructureError: they cannot be confined, and nobody said that this is fine.
+    """
+    if not unsafe and jail.level() == "none":
+        missing = jail.describe()["missing"]
+        raise InfrastructureError(
+            f"programs cannot be jailed on this machine: {missing}; `evolve doctor` says more, and --unsafe runs "
+            "them all the same, with your rights"
+        )
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; infinities and NaN as strings, which JSON has no numbers for."""
+    try:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), indent=2)
+    sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not -float("inf") < value < float("inf"):
+        return str(value)
+    return value
+
+
+def read_program(name: str) -> str:
+    """The block of a file: what stands between its markers, or all of it where there are none; `-` is stdin.
+
+    Raises:
+        UsageError: the file cannot be read.
+        BlockError: it has markers, but not exactly one pair in order.
+    """
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{name}: cannot be read: {why}") from None
+    return cut(text, name).block if "EVOLVE-BLOCK-" in text else text
+
+
+async def judged(work: Awaitable[Judged], job: Job) -> Judged:
+    """What a worker says of a job; a program that takes its worker down is a failure of that program."""
+    try:
+        return await work
+    except SupervisorLost:
+        return Judged(job.source, Evaluation("", Status.DIED, "two workers died of this program"))
+    except JudgeStuck:
+        return Judged(job.source, Evaluation("", Status.UNSCORABLE, "the problem's own functions got stuck on it"))
+
+
+async def judge(evaluator: Evaluator, job: Job) -> Judged:
+    """Judge one program."""
+    return await judged(evaluator.evaluate(job), job)
+
+
+def told(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as plain data, its texts cleaned."""
+    return {
+        "status": evaluation.status.value,
+        "message": clean(evaluation.message),
+        "objective": evaluation.objective,
+        "measures": dict(evaluation.measures),
+        "scores": {case: dict(numbers) for case, numbers in evaluation.scores.items()},
+        "output": clean(evaluation.output, 16_000),
+        "cpu_seconds": evaluation.cpu_seconds,
+        "wall_seconds": evaluation.wall_seconds,
+        "memory": evaluation.memory,
+        "isolation": evaluation.isolation,
+    }

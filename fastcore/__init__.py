@@ -1,0 +1,1 @@
+"""Arrays, clocks, processes and jails: what runs untrusted programs. Knows nothing of evolution."""

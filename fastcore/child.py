@@ -1,0 +1,148 @@
+"""What the jailed process runs: close the jail, import the block, then answer calls until the channel ends.
+
+Loaded by the zygote before any program, never imported beside a scorer. Nothing here is trusted once the
+block has started: whatever it sends is checked by `runner` and `wire` on the other side.
+"""
+
+import contextlib
+import functools
+import gc
+import linecache
+import os
+import random
+import struct
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from evolve.fastcore import wire
+from evolve.fastcore.jail import Jail
+from evolve.fastcore.limits import Limits
+
+__all__ = ["CHANNEL", "HEADER", "MODULE", "ROOM_FOR_REPORT", "run"]
+
+CHANNEL: Final = 3
+"""Descriptor of the child's end of the channel; 0 is /dev/null, 1 and 2 are the output pipe."""
+HEADER: Final = struct.Struct("<8sBQ")
+"""Nonce, kind and length of the body: the head of every frame, both ways."""
+MODULE: Final = "program"
+ROOM_FOR_REPORT: Final = 64 << 10
+"""Longest body of a frame that is not an answer, in bytes."""
+
+ANSWER, ERROR, MEMORY, UNJAILED = 1, 2, 3, 4
+_FILENAME: Final = "<program>"
+_KEPT_FRAMES: Final = 12
+
+
+def run(jail: Jail, parent: int) -> NoReturn:
+    """Serve one program on descriptor `CHANNEL`, and never return to the zygote."""
+    try:
+        with contextlib.suppress(BrokenPipeError, EOFError, ConnectionError):
+            _serve(jail, parent)
+    finally:
+        os._exit(0)
+
+
+def _serve(jail: Jail, parent: int) -> None:
+    nonce, body = _receive()
+    source, entry_name, answer_bytes, limits = wire.decode(body, wire.TRUSTED)
+    try:
+        jail.confine(Limits(**limits), parent)
+    except (RuntimeError, OSError, ValueError) as error:
+        _send(nonce, UNJAILED, wire.encode(f"the jail could not be closed: {error}"))
+        return
+    random.seed(0)  # os.fork seeds it afresh; a program must give the same answer whenever it runs
+    entry: list[Callable[..., Any]] = []
+    _answer(nonce, answer_bytes, lambda: entry.append(_load(source, entry_name)))
+    while entry:
+        nonce, body = _receive()
+        _answer(nonce, answer_bytes, functools.partial(_call, entry[0], body))
+
+
+def _call(entry: Callable[..., Any], body: bytearray) -> Any:
+    return entry(*wire.decode(body, wire.TRUSTED))
+
+
+def _load(source: str, entry_name: str) -> Callable[..., Any]:
+    # A module of its own in sys.modules: dataclasses and numba look the block up by its __module__.
+    module = types.ModuleType(MODULE)
+    module.__file__ = _FILENAME
+    sys.modules[MODULE] = module
+    linecache.cache[_FILENAME] = (len(source), None, source.splitlines(keepends=True), _FILENAME)
+    source = source.removeprefix("\ufeff")  # as the interpreter does with a file
+    exec(compile(source, _FILENAME, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - in the jail
+    entry = module.__dict__.get(entry_name)
+    if not callable(entry):
+        raise NameError(f"the block defines no function {entry_name!r}")
+    return entry  # type: ignore[no-any-return]
+
+
+def _answer(nonce: bytes, answer_bytes: int, work: Callable[[], Any]) -> None:
+    try:
+        body = wire.encode(work())
+        kind = ANSWER
+        if len(body) > answer_bytes:
+            raise ValueError(f"the answer takes {len(body)} bytes; at most {answer_bytes} are allowed")
+    except MemoryError as error:
+        error.__traceback__ = None  # its frames hold what filled the memory
+        gc.collect()
+        kind, body = MEMORY, wire.encode("out of memory")
+    except BaseException as error:  # noqa: BLE001 - the one place: whatever a program raises is a report
+        kind, body = ERROR, _report(error)
+    for stream in (_STDOUT, _STDERR):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    _send(nonce, kind, body)
+
+
+# Kept, because a program may bind sys.stdout to something else.
+_STDOUT, _STDERR = sys.stdout, sys.stderr
+
+
+def _report(error: BaseException) -> bytes:
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - the message is the program's code as well
+        text = "(its message cannot be printed)"
+    if isinstance(error, SyntaxError) and error.filename == _FILENAME:
+        text = f"{error.msg} (line {error.lineno})"
+    lines = [line[:400] for line in _own_frames(error.__traceback__)]
+    fields = (type(error).__name__[:200], text[:4000], "".join(lines))
+    return wire.encode(tuple(field.encode("utf-8", "replace").decode() for field in fields))
+
+
+def _own_frames(trace: types.TracebackType | None) -> list[str]:
+    found: list[str] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename == _FILENAME:
+            line = linecache.getline(_FILENAME, trace.tb_lineno).strip()
+            found.append(f'  File "{_FILENAME}", line {trace.tb_lineno}, in {code.co_name}\n    {line}\n')
+        trace = trace.tb_next
+    if len(found) > _KEPT_FRAMES:
+        half = _KEPT_FRAMES // 2
+        found[half:-half] = [f"  ... {len(found) - 2 * half} more frames ...\n"]
+    return found
+
+
+def _receive() -> tuple[bytes, bytearray]:
+    nonce, _kind, length = HEADER.unpack(_read(HEADER.size))
+    return nonce, _read(length)
+
+
+def _read(count: int) -> bytearray:
+    data = bytearray(count)
+    view, at = memoryview(data), 0
+    while at < count:
+        got = os.readv(CHANNEL, [view[at:]])
+        if not got:
+            raise EOFError
+        at += got
+    return data
+
+
+def _send(nonce: bytes, kind: int, body: bytes) -> None:
+    view = memoryview(HEADER.pack(nonce, kind, len(body)) + body)
+    while view:
+        view = view[os.write(CHANNEL, view) :]

@@ -1,0 +1,1 @@
+"""Fixed compiled kernels that problems share."""

@@ -1,0 +1,362 @@
+"""Runs one program at a time in its own jailed process and says what came back, or how it failed.
+
+Knows processes, limits and statuses; knows no case, no score and no judge. Only plain data (`wire`) crosses,
+and the clocks are the kernel's.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeGuard
+
+from evolve.fastcore import child, wire
+from evolve.fastcore.clock import cpu_and_wall
+from evolve.fastcore.exchange import ClosedError, Exchange, ForgedError, plain_text
+from evolve.fastcore.limits import MAX_SOURCE, AnswerBounds, Limits
+from evolve.fastcore.warden import Reaped, Warden, ZygoteDeadError, ZygoteError
+
+__all__ = ["Failure", "Runner", "Session", "Usage", "ZygoteError"]
+
+FailureStatus = Literal["error", "timeout", "memory", "died", "protocol"]
+
+_MESSAGE: Final = 2_000
+_TRACEBACK: Final = 8_000
+_BOUNDS: Final = AnswerBounds()
+_REPORT: Final = AnswerBounds(nodes=8, depth=2, text=child.ROOM_FOR_REPORT)
+_CPU_MESSAGE: Final = "it used more than its {} CPU seconds"
+_TRIES: Final = 2
+_GLANCE: Final = 0.01
+"""Least seconds between two looks at a clock."""
+
+
+class Failure(Exception):  # noqa: N818 - a verdict on the program, not an error of ours
+    """How a program failed.
+
+    Attributes:
+        status: "error", "timeout", "memory", "died" or "protocol".
+        message: untrusted text, bounded, without control characters.
+        traceback: the program's own frames, untrusted text likewise; often empty.
+    """
+
+    def __init__(self, status: FailureStatus, message: str, traceback: str = "") -> None:
+        self.status: FailureStatus = status
+        self.message = plain_text(message, _MESSAGE)
+        self.traceback = plain_text(traceback, _TRACEBACK)
+        super().__init__(f"{status}: {self.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a program used, all of it measured from outside.
+
+    Attributes:
+        cpu_seconds: user and system CPU of its process.
+        wall_seconds: wall time spent waiting for it, set-up included.
+        memory: greatest resident bytes, the zygote's shared pages included.
+        output: first bytes of stdout and stderr, untrusted text without control characters.
+        isolation: "basic", or "none" where it ran unconfined.
+    """
+
+    cpu_seconds: float
+    wall_seconds: float
+    memory: int
+    output: str
+    isolation: str
+
+
+class Runner:
+    """One zygote, and at most one live program; use it from the thread that made it, as a context manager."""
+
+    def __init__(self, preload: Sequence[str] = (), unsafe: bool = False) -> None:
+        """Remember what to preload; the zygote starts at `__enter__` or at the first program.
+
+        Args:
+            preload: modules that the zygote imports once and programs may import.
+            unsafe: run programs without a jail (limits on resources stay); said in every `Usage`.
+        """
+        self._preload = tuple(preload)
+        self._unsafe = unsafe
+        self._warden: Warden | None = None
+        self._session: Session | None = None
+
+    def __enter__(self) -> Self:
+        self.warden()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def zygote(self) -> int:
+        """Process number of the zygote, started if need be."""
+        return self.warden().pid
+
+    def warden(self) -> Warden:
+        """Return the zygote's handle, started if need be.
+
+        Raises:
+            ZygoteError: a preloaded module fails, or this machine cannot confine and `unsafe` is false.
+        """
+        if self._warden is None:
+            self._warden = Warden(self._preload, self._unsafe)
+        return self._warden
+
+    def discard(self) -> None:
+        """Give up the zygote; the next program gets another."""
+        if self._warden is not None:
+            self._warden.close()
+            self._warden = None
+
+    def start(self, source: str, entry: str, limits: Limits) -> "Session":
+        """Start a program in a process of its own and return at once.
+
+        Failures of the set-up (a SyntaxError, say) are raised by the first `Session.call`, or by
+        `Session.ready`, so that `Session.finish` tells what any program used.
+
+        Args:
+            source: Python source of the block.
+            entry: name of the function that calls go to.
+            limits: what the program may use.
+
+        Raises:
+            RuntimeError: the last program is not finished; one lives at a time (use a second Runner).
+            ZygoteError: see `warden`.
+        """
+        if self._session is not None and self._session.alive:
+            raise RuntimeError(
+                "runner: the last program still lives; finish() its session, or use a second Runner"
+            )
+        self._session = Session(self, source, entry, limits)
+        return self._session
+
+    def close(self) -> None:
+        """Finish the live program and end the zygote; idempotent."""
+        if self._session is not None:
+            self._session.finish()
+        self.discard()
+
+
+class _CpuSpentError(Exception):
+    """The program has used its CPU seconds."""
+
+
+class Session:
+    """One program in its process, from its set-up to its `Usage`; a context manager that finishes."""
+
+    def __init__(self, runner: Runner, source: str, entry: str, limits: Limits) -> None:
+        self._runner = runner
+        self._limits = limits
+        self._exchange: Exchange | None = None
+        self._pid = 0
+        self._born = 0.0
+        self._is_ready = False
+        self._lost_zygotes = 0
+        self._left = limits.seconds
+        self._waited = 0.0
+        self._failure: Failure | None = None
+        self._reaped = Reaped(0, 0.0, 0)
+        self._output = b""
+        self._isolation = runner.warden().level
+        self._setup = self._encode_setup(source, entry)
+        if self._failure is None:
+            with contextlib.suppress(Failure):  # it is kept, and raised by the first call
+                self._launch()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
+        self.finish()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the program has a process that is not reaped yet."""
+        return self._exchange is not None
+
+    @property
+    def pid(self) -> int:
+        """Process number of the program while it is alive (for `clock.cpu_and_wall`)."""
+        return self._pid
+
+    def ready(self) -> None:
+        """Wait until the block is imported; `call` does so by itself.
+
+        Raises:
+            Failure: the set-up failed.
+        """
+        self._attempt(None)
+
+    def begin_case(self) -> None:
+        """Give the program its `limits.seconds` of wall time afresh."""
+        self._left = self._limits.seconds
+
+    def call(self, args: tuple[Any, ...] | bytes, bounds: AnswerBounds | None = None) -> Any:
+        """Return what the entry returns for `args`: exact plain data, arrays fresh and writable.
+
+        Args:
+            args: positional arguments, plain data; or `wire.encode` of such a tuple, to encode a case only
+                once.
+            bounds: how large the answer may be; `AnswerBounds()` if not given.
+
+        Raises:
+            Failure: the program failed; it is ended then, and every further call raises the same.
+            WireError: an argument is not plain data.
+            RuntimeError: the session is finished.
+        """
+        body = args if isinstance(args, bytes) else wire.encode(args)
+        data = self._attempt(body)
+        try:
+            return wire.decode(data, bounds or _BOUNDS)
+        except wire.BoundsError as error:
+            raise self._fail("error", f"the answer is too large: {error}") from None
+        except wire.WireError as error:
+            raise self._fail("protocol", f"the answer is not plain data: {error}") from None
+
+    def finish(self) -> Usage:
+        """End the program if it lives, and return what it used; idempotent."""
+        with contextlib.suppress(ZygoteDeadError):
+            self._end()
+        output = plain_text(self._output, self._limits.output_bytes)
+        return Usage(self._reaped.cpu_seconds, self._waited, self._reaped.memory, output, self._isolation)
+
+    def _encode_setup(self, source: str, entry: str) -> bytes:
+        try:
+            size = len(source.encode())
+            if size > MAX_SOURCE:
+                raise wire.WireError(f"the source takes {size} bytes; at most {MAX_SOURCE} are allowed")
+            return wire.encode((source, entry, self._limits.answer_bytes, asdict(self._limits)))
+        except ValueError as error:  # a lone surrogate, or too long
+            self._failure = Failure("error", str(error))
+            return b""
+
+    def _launch(self) -> None:
+        """Have a child forked; a zygote found dead is replaced, once for each program."""
+        while True:
+            warden = self._runner.warden()
+            exchange = Exchange(self._limits.answer_bytes, self._limits.output_bytes)
+            try:
+                self._pid = warden.fork(exchange.child_end.fileno(), exchange.child_output)
+            except ZygoteDeadError:
+                exchange.close()
+                self._lose_zygote()
+                continue
+            finally:
+                exchange.close_child_ends()
+            self._exchange, self._is_ready, self._born = exchange, False, time.monotonic()
+            return
+
+    def _lose_zygote(self) -> None:
+        self._runner.discard()
+        self._lost_zygotes += 1
+        if self._lost_zygotes >= _TRIES:
+            self._failure = Failure("died", f"{_TRIES} zygotes died under it")
+            raise self._failure
+
+    def _attempt(self, body: bytes | None) -> bytearray:
+        """Set up if that is still to do, then make the call; both again on a new zygote if this one dies."""
+        if self._failure is not None:
+            raise self._failure
+        if self._exchange is None:
+            raise RuntimeError("session: the program is finished; start it again")
+        while True:
+            try:
+                data = bytearray()
+                if not self._is_ready:
+                    data = self._ask(self._setup, self._limits.setup_seconds, "its set-up")
+                    self._is_ready = True
+                if body is not None:
+                    began = self._waited
+                    data = self._ask(body, self._left, "one case")
+                    self._left -= self._waited - began
+            except ZygoteDeadError:
+                self._lose_zygote()
+                self._launch()
+            else:
+                return data
+
+    def _ask(self, body: bytes, seconds: float, what: str) -> bytearray:
+        assert self._exchange is not None
+        began = time.monotonic()
+        try:
+            kind, data = self._exchange.request(body, began + seconds, self._look)
+        except TimeoutError:
+            raise self._fail("timeout", f"no answer within the wall seconds of {what}") from None
+        except _CpuSpentError:
+            raise self._fail("timeout", _CPU_MESSAGE.format(self._limits.cpu_seconds)) from None
+        except ForgedError as error:
+            raise self._fail("protocol", str(error)) from None
+        except ClosedError:
+            raise self._explain_death() from None
+        finally:
+            self._waited += time.monotonic() - began
+        if kind == child.ANSWER:
+            return data
+        raise self._explain_report(kind, data)
+
+    def _look(self) -> float:
+        """Return for how many seconds the CPU budget surely lasts; read the clock only if it might not."""
+        budget = self._limits.cpu_seconds
+        cores = 1 if self._limits.threads == 1 else os.cpu_count() or 1
+        sure = budget / cores - (time.monotonic() - self._born)
+        if sure > 0:
+            return sure
+        try:
+            used = cpu_and_wall(self._pid)[0]
+        except ProcessLookupError:  # its zygote is dead; the end of the channel will say so
+            return _GLANCE
+        if used >= budget:
+            raise _CpuSpentError
+        return max((budget - used) / cores, _GLANCE)
+
+    def _explain_death(self) -> Failure:
+        self._end()
+        status, cpu = self._reaped.status, self._reaped.cpu_seconds
+        if cpu >= self._limits.cpu_seconds:
+            return self._fail("timeout", _CPU_MESSAGE.format(self._limits.cpu_seconds))
+        if os.WIFEXITED(status):
+            return self._fail("died", f"its process ended by itself (exit status {os.WEXITSTATUS(status)})")
+        name = signal.Signals(os.WTERMSIG(status)).name
+        if name == "SIGKILL":
+            return self._fail("died", "its process was killed (by SIGKILL), or it closed its channel")
+        return self._fail("died", f"its process was killed by {name}")
+
+    def _explain_report(self, kind: int, data: bytearray) -> Failure:
+        try:
+            report = wire.decode(data, _REPORT)
+        except wire.WireError:
+            return self._fail("protocol", "its report of a failure is malformed")
+        if kind == child.ERROR and _is_texts(report):
+            name, text, trace = report
+            return self._fail("error", f"{name}: {text}" if text else name, trace)
+        if kind == child.MEMORY:
+            return self._fail("memory", f"it ran out of its {self._limits.memory} bytes of memory")
+        if kind == child.UNJAILED and type(report) is str:
+            return self._fail("died", report)
+        return self._fail("protocol", "it sent a frame of an unknown kind")
+
+    def _fail(self, status: FailureStatus, message: str, traceback: str = "") -> Failure:
+        with contextlib.suppress(ZygoteDeadError):
+            self._end()
+        self._failure = Failure(status, message, traceback)
+        return self._failure
+
+    def _end(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        try:
+            self._reaped = self._runner.warden().end()
+        except ZygoteDeadError:
+            self._runner.discard()
+            raise
+        finally:
+            exchange.close()
+            self._output = bytes(exchange.output)
+
+
+def _is_texts(report: object) -> TypeGuard[tuple[str, str, str]]:
+    return type(report) is tuple and len(report) == 3 and all(type(part) is str for part in report)

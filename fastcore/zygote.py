@@ -1,0 +1,204 @@
+"""A clean, secret-free process, numpy warm, that forks one jailed child per program.
+
+Executed by path in a fresh interpreter with a scrubbed environment (see `warden`); speaks two one-byte
+commands over the socket it inherits. Knows no source, no case and no answer: those travel between supervisor
+and child.
+"""
+
+import contextlib
+import gc
+import importlib
+import importlib.abc
+import importlib.util
+import io
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import sysconfig
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+__all__ = ["END", "FORK", "FORKED", "STATUS"]
+
+FORK: Final = b"F"
+"""Command, with two descriptors (channel, output): fork a child; answers `FORKED`."""
+END: Final = b"E"
+"""Command: kill the child if it lives, reap it; answers `STATUS`."""
+FORKED: Final = struct.Struct("<q")
+STATUS: Final = struct.Struct("<iddq")
+"""Wait status, user seconds, system seconds, greatest resident bytes."""
+
+_HERE: Final = Path(__file__).resolve().parent
+_DESCRIPTORS: Final = 64
+_LIBRARIES: Final = ("numpy", "numba", "llvmlite")
+_SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo")
+
+
+def _main() -> None:
+    number, parent, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    _adopt_package()
+    from evolve.fastcore import jail
+
+    jail.die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    supervisor = socket.socket(fileno=number)
+    sys.excepthook = lambda kind, error, trace: _tell(
+        supervisor, "error", "".join(traceback.format_exception(kind, error, trace))
+    )
+    _open_streams()
+    sys.path += settings["path"]
+    from evolve.fastcore import child
+
+    _preload(settings["preload"])
+    cage = jail.Jail(settings["unsafe"])
+    libraries = {name.partition(".")[0] for name in sys.modules} | set(_LIBRARIES)
+    libraries -= {"evolve", "__main__"} | set(sys.stdlib_module_names)
+    if not settings["unsafe"]:
+        readable = list(_readable(libraries))
+        jail.prepare_zygote()
+        jail.restrict_files(readable)
+    jail.die_with_parent(parent)  # again: a change of credentials may clear it
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    gc.collect()
+    gc.freeze()
+    _tell(supervisor, "ready", cage.level)
+    sys.excepthook = sys.__excepthook__  # from here on the socket carries answers to commands only
+    sys.meta_path.insert(0, _ListedOnly(libraries))
+    zygote = os.getpid()
+    _serve(supervisor, lambda: child.run(cage, zygote))
+
+
+def _adopt_package() -> None:
+    # The real names, without the package: its __init__ and everything above `fastcore` stay out of this
+    # process, and once the preloading is done no program can import them.
+    for name, path in (("evolve", []), ("evolve.fastcore", [str(_HERE)])):
+        package = types.ModuleType(name)
+        package.__path__ = path
+        sys.modules[name] = package
+
+
+def _tell(supervisor: socket.socket, what: str, text: str) -> None:
+    body = json.dumps([what, text]).encode()
+    supervisor.sendall(struct.pack("<Q", len(body)) + body)
+
+
+def _open_streams() -> None:
+    # Each line leaves at once, so that what a program printed before it was killed is not lost.
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+        stream = io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _preload(preload: list[str]) -> None:
+    import numpy as np
+
+    np.seterr(all="ignore")
+    np.random.seed(0)  # the global one, as programs use it: every child starts from this state
+    np.dot(np.zeros((2, 2)), np.zeros((2, 2)))  # BLAS makes its buffers here, once
+    for name in preload:
+        importlib.import_module(name)
+    if "numba" in sys.modules:
+        numba: Any = sys.modules["numba"]
+        numba.njit(lambda x: x + 1)(1)  # warms the compiler
+    sys.modules["evolve.fastcore"].__path__ = []
+    importlib.util.find_spec("evolve_fills_the_folder_caches")  # no folder of packages can be listed later
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+
+
+def _readable(libraries: set[str]) -> Iterator[Path]:
+    """What a program may read, singly: Landlock cannot subtract, and problems and scorers lie near by."""
+    yield from map(Path, _SYSTEM_FILES)
+    for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}:
+        yield from (entry for entry in Path(folder).iterdir() if not entry.name.endswith("-packages"))
+    for top in sorted(libraries):
+        yield from _package_files(top)
+    for folder in _library_folders():
+        with contextlib.suppress(OSError):
+            yield from (entry for entry in Path(folder).iterdir() if ".so" in entry.name and entry.is_file())
+
+
+def _package_files(top: str) -> Iterator[Path]:
+    with contextlib.suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(top)
+        if spec is None:
+            return
+        for folder in map(Path, spec.submodule_search_locations or ()):
+            yield folder
+            yield folder.with_name(f"{top}.libs")
+        if spec.submodule_search_locations is None and spec.origin:
+            yield Path(spec.origin)
+
+
+class _ListedOnly(importlib.abc.MetaPathFinder):
+    """Says "no such module" of what is not listed: a PermissionError would break optional imports."""
+
+    def __init__(self, libraries: set[str]) -> None:
+        self._listed = libraries | set(sys.stdlib_module_names) | set(sys.modules)
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, _target: object = None) -> None:
+        if path is None and fullname not in self._listed:
+            hint = "a problem's `preload` says which libraries its programs may import"
+            raise ModuleNotFoundError(f"No module named {fullname!r} ({hint})", name=fullname)
+
+
+def _library_folders() -> set[str]:
+    """Return the folders that shared libraries of this process came from, for those that are loaded later."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    loaded = (line.split(maxsplit=5)[-1] for line in lines if ".so" in line)
+    return {str(Path(name).parent) for name in loaded if "-packages" not in name and name.startswith("/")}
+
+
+def _serve(supervisor: socket.socket, start_child: Callable[[], NoReturn]) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    pid = 0
+    while True:
+        message, descriptors, _flags, _address = socket.recv_fds(supervisor, 1, 2)
+        if message == FORK:
+            pid = os.fork()
+            if pid == 0:
+                _arrange(null, *descriptors)
+                start_child()
+            for descriptor in descriptors:
+                os.close(descriptor)
+            supervisor.sendall(FORKED.pack(pid))
+        elif message == END:
+            supervisor.sendall(_end(pid))
+            pid = 0
+        else:  # the supervisor is gone
+            os._exit(0)
+
+
+def _arrange(null: int, channel: int, output: int) -> None:
+    # 3 may be the supervisor's socket, which is thereby closed; nothing above it survives.
+    channel, output = (os.dup(number) if number <= 3 else number for number in (channel, output))
+    for number, target in ((null, 0), (output, 1), (output, 2), (channel, 3)):
+        os.dup2(number, target)
+    os.closerange(4, _DESCRIPTORS)
+
+
+def _end(pid: int) -> bytes:
+    if not pid:  # kill(0) would mean the whole process group
+        os._exit(1)
+    # Only its parent may kill it: until it is reaped here, the number cannot belong to a stranger.
+    os.kill(pid, signal.SIGKILL)
+    _pid, status, usage = os.wait4(pid, 0)
+    resident = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return STATUS.pack(status, usage.ru_utime, usage.ru_stime, resident)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,1 @@
+"""Programs, proposals, evaluations, cells and lineage. Knows nothing of problems, models or processes."""

@@ -1,0 +1,111 @@
+"""Problem files: loading, parameters, and everything that can be wrong with one."""
+
+import pytest
+
+import evolve
+from evolve.errors import ProblemError, UsageError
+from evolve.loader import load, shipped
+from evolve.statement import Case, Grid, Problem, Stage
+
+
+def make(**more):
+    given = {
+        "entry": "f",
+        "cases": [Case("a")],
+        "score": lambda outcome, case: {"x": 0.0},
+        "objective": evolve.Objective("x", "min"),
+    }
+    return Problem(**{**given, **more})
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"form": "other"}, "form is 'other'"),
+        ({"entry": "not a name"}, "entry is"),
+        ({"cases": []}, "no cases"),
+        ({"cases": [Case("a"), Case("a")]}, "share a name"),
+        ({"form": "table", "simulate": lambda t, c: t}, "needs grid="),
+        ({"form": "table", "grid": Grid((1,))}, "needs simulate="),
+        ({"form": "step"}, "needs simulate="),
+        ({"simulate": lambda t, c: t}, "takes no simulate="),
+        ({"grid": Grid((1,))}, "takes no grid="),
+        ({"form": "step", "simulate": lambda d, c: d, "cases": [Case("a", inputs=(1,))]}, "leave Case.inputs empty"),
+        ({"form": "table", "simulate": lambda t, c: t, "grid": {"g": (1,)}, "cases": [Case("a", grid="h")]}, "names a grid"),
+        ({"stages": [Stage(("b",), 1.0)]}, "names a case that is not there: b"),
+        ({"repeats": 0}, "repeats is 0"),
+        ({"score_seconds": 0.0}, "score_seconds"),
+        ({"measures": [evolve.Measure("m", 0, 1)] * 2}, "measures share a name"),
+    ],
+)
+def test_a_problem_that_contradicts_itself_is_refused(more, says):
+    with pytest.raises(ProblemError, match=says):
+        make(**more)
+
+
+@pytest.mark.parametrize(("direction", "low", "high"), [("up", 0, 1), ("min", 1, 1), ("min", 0, float("inf"))])
+def test_objectives_and_measures_refuse_nonsense(direction, low, high):
+    with pytest.raises(ValueError, match=r"direction|interval"):
+        evolve.Objective("x", direction) and evolve.Measure("m", low, high)
+
+
+def test_a_file_gives_its_problem_with_block_and_parameters(problem_file):
+    path = problem_file()
+    problem = load(str(path), {"k": "4.5"})
+    assert problem.name == "small"
+    assert problem.parameters == {"k": 4.5}
+    assert problem.cases[0].hidden == 4.5
+    assert "return x + 1.0" in problem.block
+    assert "EVOLVE-BLOCK" not in problem.block
+    assert problem.description == "A small problem for tests."
+    assert load(f"{path}:small").name == "small"
+
+
+@pytest.mark.parametrize(
+    ("replace", "says"),
+    [
+        ({"# EVOLVE-BLOCK-START": "#", "# EVOLVE-BLOCK-END": "#"}, "EVOLVE-BLOCK"),
+        ({"# EVOLVE-BLOCK-END": "# EVOLVE-BLOCK-END\n# EVOLVE-BLOCK-START\n# EVOLVE-BLOCK-END"}, "EVOLVE-BLOCK"),
+        ({"def score(y, case):": "def score(y, case:"}, "line"),
+        ({"@problem": ""}, "decorated with @problem"),
+        ({"def score(y, case):": "1 / 0\ndef score(y, case):"}, "ZeroDivisionError"),
+        ({"k: float = 3.0": "k"}, "no default"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_fault(problem_file, replace, says):
+    path = problem_file(replace=replace)
+    with pytest.raises(ProblemError, match=says) as caught:
+        load(str(path))
+    assert "small" in str(caught.value)
+
+
+def test_unknown_names_give_the_nearest(problem_file):
+    with pytest.raises(UsageError, match="did you mean 'online_bin_packing'"):
+        load("online_bin_paking")
+    with pytest.raises(UsageError, match="evolve new nowhere.py"):
+        load("nowhere.py")
+    with pytest.raises(UsageError, match="no parameter 'j'; it takes: k"):
+        load(str(problem_file()), {"j": "1"})
+    with pytest.raises(UsageError, match="takes a value of type float"):
+        load(str(problem_file()), {"k": "many"})
+    with pytest.raises(ProblemError, match="no @problem called 'other'"):
+        load(f"{problem_file()}:other")
+
+
+def test_every_shipped_problem_loads_and_says_what_it_is():
+    assert {"online_bin_packing", "capset", "memory_rule", "circle_packing"} <= set(shipped())
+    for name in shipped():
+        problem = load(name)
+        assert problem.name == name
+        assert len(problem.measures) >= 2
+        assert problem.unseen
+        assert len(problem.description) > 100
+
+
+def test_the_contents_page_is_what_it_says():
+    for name in evolve.__all__:
+        assert getattr(evolve, name) is not None
+    assert callable(evolve.run)
+    assert callable(evolve.problem)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        evolve.nothing  # noqa: B018
