@@ -1,4 +1,4 @@
-"""The command line: finds the verb that is asked for, loads only that one, and turns what ends it into an exit code.
+"""The command line: finds the verb that is asked for, loads only that one, and says how it ended.
 
 Knows names of verbs, exit codes and broken pipes; what a verb does, and its options, is in `evolve.verbs`.
 """
@@ -77,11 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(stream: IO[str]) -> None:
-    """Make writing any character safe, and keep to ASCII where the locale says that the terminal has no more."""
+    """Make writing any character safe, and keep to ASCII where the locale says that there is no more."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is None:
         return  # a test's StringIO
-    locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(name))), "")
+    values = map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next((value for value in values if value), "")
     reconfigure(errors="backslashreplace")
     if locale in ("C", "POSIX") and "PYTHONIOENCODING" not in os.environ:
         # Python itself writes UTF-8 there (PEP 538, PEP 540), which such a terminal shows as garbage.
@@ -124,10 +125,11 @@ def _help() -> str:
     verbs = "".join(f"  {verb:<{width}}{what}\n" for verb, what in VERBS.items())
     return (
         "usage: evolve VERB ... [--json]\n\n"
-        "Discovers algorithms: a problem file goes in, a better algorithm comes out, with the record of how.\n\n"
+        "Discovers algorithms: a problem file goes in, a better algorithm comes out, with the record of how."
+        "\n\n"
         f"verbs:\n{verbs}\n"
         "`evolve VERB --help` says what a verb takes; `evolve --version` which evolve this is.\n"
-        "start with: evolve new my_problem.py; evolve check my_problem.py; evolve run my_problem.py --budget 10s\n\n"
+        "start with `evolve new my.py`, then `evolve check my.py`, then `evolve run my.py --budget 10s`\n\n"
         f"{_EXITS}\n"
     )
 

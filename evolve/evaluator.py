@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evolve.fastcore.interpret import NotExpression, NotInterpretable, compile_expression, numpy_functions
+from evolve.fastcore.interpret import NotExpression, NotInterpretable, Plan, compile_expression, numpy_functions
 from evolve.fastcore.pool import Pool
 from evolve.fastcore.runner import Failure, Runner
 from evolve.loader import factory_of
@@ -83,6 +83,7 @@ class Judge:
         self.scorer = Scorer(problem)
         self.functions = numpy_functions()
         self._runner: Runner | None = None
+        self._last: tuple[str, Plan | None] | None = None  # a tuner asks for one program many times
 
     def close(self) -> None:
         """End the zygote, if one was started."""
@@ -119,11 +120,9 @@ class Judge:
 
     def _once(self, job: Job, constants: tuple[float, ...] | None = None) -> Judged:
         try:
-            plan = compile_expression(job.source, self.problem.entry, self.functions)
+            plan = self._compiled(job.source)
         except NotExpression as reason:
-            if reason.kind == "invalid":
-                return self._failed(job, Failure("error", str(reason)))
-            plan = None
+            return self._failed(job, Failure("error", str(reason)))
         if plan is not None:
             try:
                 return self._run(job, Interpreted(plan, constants))
@@ -136,6 +135,21 @@ class Judge:
             return self._failed(job, failure)
         with session:
             return self._run(job, session)
+
+    def _compiled(self, source: str) -> Plan | None:
+        """The plan of an expression program; None if only a jailed process can run it.
+
+        Raises:
+            NotExpression: it is not valid Python.
+        """
+        if self._last is None or self._last[0] != source:
+            try:
+                self._last = source, compile_expression(source, self.problem.entry, self.functions)
+            except NotExpression as reason:
+                if reason.kind == "invalid":
+                    raise
+                self._last = source, None
+        return self._last[1]
 
     def _jail(self) -> Runner:
         if self._runner is None:

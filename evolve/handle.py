@@ -61,8 +61,17 @@ class Run:
             self.measures = tuple(Measure(*measure) for measure in about["measures"])
             self.config: dict[str, Any] = making["config"]
             self.seed: int = making["seed"]
-            self.document: dict[str, Any] = last_document(book)
-            self.stopped: str = self.document["stopped"]
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What the last session told at its end; of one that was killed or goes on, what the ledger tells now."""
+        with Ledger.read(self.ledger) as book:
+            return last_document(book)
+
+    @property
+    def stopped(self) -> str:
+        """Why the last session stopped."""
+        return str(self.document["stopped"])
 
     def __repr__(self) -> str:
         best = self.document["best"]

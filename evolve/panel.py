@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -29,22 +29,29 @@ _EVERY = 10.0  # seconds between two lines of progress
 
 
 def emit(event: str, **about: Any) -> None:
-    """One event as a line of JSON on stdout. If the reader has gone, the run is interrupted, cleanly."""
+    """One event as a line of JSON on stdout."""
+    _write(sys.stdout, json.dumps({"event": event, **about}))
+
+
+def _write(stream: IO[str], line: str) -> None:
+    """Write a line. If the reader has gone, the run is interrupted, once and cleanly: the ledger is what counts."""
     try:
-        sys.stdout.write(json.dumps({"event": event, **about}) + "\n")
-        sys.stdout.flush()
+        stream.write(line + "\n")
+        stream.flush()
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextmanager
-def showing(watch: Watch, mode: Mode, title: str) -> Iterator[None]:
+def showing(watch: Watch, mode: Mode, title: str, begin: Callable[[], None]) -> Iterator[None]:
     """Show `watch` as long as the body runs.
 
     Args:
         watch: takes the commits.
         mode: how; "panel" needs a terminal.
         title: of the panel; trusted text.
+        begin: called once, when the first commit has come (modes "lines" and "events").
     """
     if mode == "quiet":
         yield
@@ -53,14 +60,12 @@ def showing(watch: Watch, mode: Mode, title: str) -> Iterator[None]:
     if mode == "panel":
         console = err()
         view = _View(watch, title, console)
-        with Live(
-            get_renderable=view, console=console, refresh_per_second=_LOOKS_A_SECOND, transient=True
-        ):
+        with Live(get_renderable=view, console=console, refresh_per_second=_LOOKS_A_SECOND, transient=True):
             yield
         watch.digest()
         return
     done = threading.Event()
-    thread = threading.Thread(target=_tell, args=(watch, mode, done), daemon=True)
+    thread = threading.Thread(target=_tell, args=(watch, mode, begin, done), daemon=True)
     thread.start()
     try:
         yield
@@ -69,11 +74,15 @@ def showing(watch: Watch, mode: Mode, title: str) -> Iterator[None]:
         thread.join()
 
 
-def _tell(watch: Watch, mode: Mode, done: threading.Event) -> None:
-    told = 0.0
+def _tell(watch: Watch, mode: Mode, begin: Callable[[], None], done: threading.Event) -> None:
+    told, begun = watch.elapsed, False
     while True:
         last = done.wait(1 / _LOOKS_A_SECOND)
-        for improvement in watch.digest():
+        fresh = watch.digest()
+        if watch.commits and not begun:
+            begin()
+            begun = True
+        for improvement in fresh:
             _improved(watch, improvement, mode)
         if watch.elapsed - told >= _EVERY:
             told = watch.elapsed
@@ -95,8 +104,11 @@ def _improved(watch: Watch, improvement: Improvement, mode: Mode) -> None:
             operator=improvement.how,
         )
     else:
-        value = f"{number(improvement.objective)} {objective.unit}".rstrip()
-        _line(f"{improvement.elapsed:7.1f} s  {objective.name} {value}  proposal {improvement.number}, {improvement.how}")
+        value = f"{objective.name} {number(improvement.objective)} {objective.unit}".rstrip()
+        _write(
+            sys.stderr,
+            f"{improvement.elapsed:7.1f} s  {value}  proposal {improvement.number}, {improvement.how}",
+        )
 
 
 def _progress(watch: Watch, mode: Mode) -> None:
@@ -113,18 +125,11 @@ def _progress(watch: Watch, mode: Mode) -> None:
         )
     else:
         failed = ", ".join(f"{count} {kind}" for kind, count in watch.failures) or "none"
-        _line(
+        _write(
+            sys.stderr,
             f"{watch.elapsed:7.1f} s  {watch.proposals} proposals, {watch.evaluations} evaluations "
-            f"({watch.rate:.0f}/s), {len(watch.reached)} cells, failed: {failed}; left: {watch.left[1]}"
+            f"({watch.rate:.0f}/s), {len(watch.reached)} cells, failed: {failed}; left: {watch.left[1]}",
         )
-
-
-def _line(text: str) -> None:
-    try:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
-    except BrokenPipeError:
-        os.kill(os.getpid(), signal.SIGINT)
 
 
 class _View:
@@ -139,8 +144,19 @@ class _View:
         self.watch.digest()
         plain = is_ascii(self.console)
         width = max(10, self.console.width - 4)
-        lines = [self._best(), *self._curve(width, plain), *self._counts(), self._islands(), self._failures(), self._left(width, plain)]
-        body = [Text(text, style=style, no_wrap=True, overflow="ellipsis" if not plain else "crop") for text, style in lines if text]
+        lines = [
+            self._best(),
+            *self._curve(width, plain),
+            *self._counts(),
+            self._islands(),
+            self._failures(),
+            self._left(width, plain),
+        ]
+        body = [
+            Text(text, style=style, no_wrap=True, overflow="ellipsis" if not plain else "crop")
+            for text, style in lines
+            if text
+        ]
         return Panel(Group(*body), title=Text(self.title), title_align="left", border_style="dim")
 
     def _best(self) -> tuple[str, str]:
@@ -165,7 +181,9 @@ class _View:
 
     def _islands(self) -> tuple[str, str]:
         bests = self.watch.island_bests
-        return "islands  " + "  ".join(number(bests[island]) for island in sorted(bests)) if bests else "", "dim"
+        return "islands  " + "  ".join(
+            number(bests[island]) for island in sorted(bests)
+        ) if bests else "", "dim"
 
     def _failures(self) -> tuple[str, str]:
         found = ", ".join(f"{count} {kind}" for kind, count in self.watch.failures)

@@ -3,6 +3,7 @@
 Knows a `Watch`, the document and terminals; starting and resuming are handed in.
 """
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,16 @@ from typing import Literal
 from rich.text import Text
 
 from evolve.budget import Budget
+from evolve.errors import UsageError
 from evolve.handle import Run
 from evolve.panel import Mode, emit, showing
 from evolve.programs_db.ledger import Ledger
 from evolve.statement import Problem, Reference
 from evolve.telling import doubts, headline, rule, tell_counts, tell_source, tell_unseen, tell_ways_on
-from evolve.terminal import err, number, out
-from evolve.verbs.common import print_json
+from evolve.terminal import err, number, out, print_json
 from evolve.watch import Watch
 
-__all__ = ["Output", "conduct", "conclude", "references_for", "source_of"]
+__all__ = ["Output", "Session", "conclude", "conduct", "larger", "last_budget", "references_for", "source_of"]
 
 Output = Literal["text", "quiet", "json", "events"]
 
@@ -54,13 +55,17 @@ def conduct(session: Session, watch: Watch, output: Output, search: Callable[[],
     mode: Mode = "quiet" if output == "quiet" else "events" if output == "events" else "lines"
     if mode == "lines" and err().is_terminal:
         mode = "panel"
-    if output == "events":
-        _started(session)
-    elif mode == "lines":
+
+    def begin() -> None:
+        if output == "events":
+            _started(session)
+            return
         err().print(
-            f"{session.problem.name}, seed {session.seed}, budget {session.budget}; ledger {session.ledger}", soft_wrap=True
+            f"{session.problem.name}, seed {session.seed}, budget {session.budget}; ledger {session.ledger}",
+            soft_wrap=True,
         )
-    with showing(watch, mode, f"{session.problem.name}  seed {session.seed}  {session.ledger.name}"):
+
+    with showing(watch, mode, f"{session.problem.name}  seed {session.seed}  {session.ledger.name}", begin):
         run = search()
     return conclude(run, session, output)
 
@@ -91,7 +96,10 @@ def conclude(run: Run, session: Session, output: Output) -> int:
     else:
         _tell(run, session)
     if run.stopped == "interrupted":
-        err().print(Text(f"evolve: interrupted; evolve resume {shlex.quote(str(session.ledger))} goes on"), soft_wrap=True)
+        err().print(
+            Text(f"evolve: interrupted; evolve resume {shlex.quote(str(session.ledger))} goes on"),
+            soft_wrap=True,
+        )
         return 130
     return 0 if document["best"] is not None else 1
 
@@ -106,7 +114,19 @@ def _tell(run: Run, session: Session) -> None:
         console.print(Text("warning: ", style="bold yellow").append(doubt, style="not bold"))
     if document["best"]:
         tell_source(console, document, source_of(run.ledger, document["best"]["program"]))
-    tell_ways_on(console, str(session.ledger), larger(session.budget))
+    tell_ways_on(console, str(session.ledger), "" if run.stopped != "budget" else larger(session.budget))
+
+
+def last_budget(book: Ledger) -> Budget:
+    """The budget of the last session that searched.
+
+    Raises:
+        UsageError: there was none.
+    """
+    rows = book.query("SELECT budget FROM sessions WHERE rescore = 0 ORDER BY id DESC LIMIT 1")
+    if not rows:
+        raise UsageError(f"{book.path}: it was stopped before its first session; say --budget")
+    return Budget(**json.loads(rows[0]["budget"]))
 
 
 def larger(budget: Budget) -> str:

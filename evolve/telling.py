@@ -40,7 +40,10 @@ def headline(document: Document) -> Text:
     if seed is None or seed["value"] is None:
         return Text(f"{name} ({direction}): best {_value(document, best['value'])}", style="bold")
     if best["value"] == seed["value"]:
-        return Text(f"{name} ({direction}): {_value(document, best['value'])}, the seed program's; nothing better was found", style="bold yellow")
+        return Text(
+            f"{name} ({direction}): {_value(document, best['value'])}, the seed program's; nothing is better",
+            style="bold yellow",
+        )
     line = Text(f"{name} ({direction}): seed {_value(document, seed['value'])} -> best ", style="bold")
     return line.append(_value(document, best["value"]), style="bold green")
 
@@ -55,11 +58,14 @@ def tell_unseen(console: Console, document: Document, references: Sequence[Refer
         rule(console, "training and unseen cases" + (f" ({unit})" if unit else ""))
         rows = [("training", {name: number(line["value"]) for name, line in lines.items()})]
         rows += [
-            (suite, {name: number(line.get("unseen", {}).get(suite)) for name, line in lines.items()}) for suite in suites
+            (suite, {name: number(line.get("unseen", {}).get(suite)) for name, line in lines.items()})
+            for suite in suites
         ]
         _tabulate(console, rows, list(lines))
         if suites:
-            console.print(Text("no selection saw an unseen case; one search, one seed: no error bars", style="dim"))
+            console.print(
+                Text("no selection saw an unseen case; one search, one seed: no error bars", style="dim")
+            )
     for name, line in lines.items():
         for suite, why in line.get("failures", {}).items():
             console.print(safe(f"{name} failed on {suite or 'training'}: {why}", 400, "yellow"))
@@ -86,7 +92,9 @@ def _tabulate(console: Console, rows: list[tuple[str, dict[str, str]]], names: l
 def _tell_references(console: Console, references: Sequence[Reference]) -> None:
     if not references:
         return
-    console.print(Text("published figures, on other instances than these; for orientation only:", style="dim"))
+    console.print(
+        Text("published figures, on other instances than these; for orientation only:", style="dim")
+    )
     for one in references:
         date = f", {one.date}" if one.date else ""
         console.print(safe(f"  {one.case}: {one.name} {number(one.value)} ({one.source}{date})", 400, "dim"))
@@ -102,10 +110,13 @@ def tell_counts(console: Console, document: Document) -> None:
     if document.get("invalid"):
         parts.append(f"{document['invalid']} that gave no program")
     console.print(Text(", ".join(parts)))
-    console.print(Text("failed: " + (", ".join(f"{count} {kind}" for kind, count in failed.items()) or "none")))
+    console.print(
+        Text("failed: " + (", ".join(f"{count} {kind}" for kind, count in failed.items()) or "none"))
+    )
     console.print(
         Text(
-            f"{document['seconds']:.1f} s, {document['cpu_seconds']:.1f} CPU s; isolation {document['isolation'] or 'unknown'}; "
+            f"{document['seconds']:.1f} s, {document['cpu_seconds']:.1f} CPU s; "
+            f"isolation {document['isolation'] or 'unknown'}; "
             f"stopped: {document['stopped']}"
         )
     )
@@ -118,9 +129,14 @@ def doubts(document: Document) -> list[str]:
     unscorable = document["statuses"].get("unscorable", 0)
     if unscorable * 100 > total:
         share = 100 * unscorable / total
-        found.append(f"{share:.1f} % of the programs were unscorable: the problem's own functions failed on their answers; `evolve show` has a sample")
+        found.append(
+            f"{share:.1f} % of the programs were unscorable: the problem's own functions failed on their "
+            "answers; `evolve show` has a sample"
+        )
     for name, count in document.get("clipped", {}).items():
-        found.append(f"measure {name!r} lay outside its bounds {count} times and was clipped; widen its bounds")
+        found.append(
+            f"measure {name!r} lay outside its bounds {count} times and was clipped; widen its bounds"
+        )
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
     found += _worse_unseen(document)
@@ -141,7 +157,10 @@ def _worse_unseen(document: Document) -> list[str]:
     ]
     if not worse:
         return []
-    return [f"on unseen {', '.join(worse)} the best program does worse than the seed: it may have fitted its training cases"]
+    return [
+        f"on unseen {', '.join(worse)} the best program does worse than the seed: it may have fitted its "
+        "training cases"
+    ]
 
 
 def tell_source(console: Console, document: Document, source: str, most: int = 40) -> None:
@@ -151,19 +170,22 @@ def tell_source(console: Console, document: Document, source: str, most: int = 4
         return
     rule(console, f"best program {best['program'][:15]} (proposal {best.get('number', '?')})")
     lines = source.strip("\n").splitlines()
-    console.print(safe("\n".join(lines[:most]), 6_000))
+    console.print(safe("\n".join(lines[:most]), 6_000), soft_wrap=True)
     if len(lines) > most:
-        console.print(Text(f"... {len(lines) - most} more lines; `evolve export` writes all of them", style="dim"))
+        console.print(
+            Text(f"... {len(lines) - most} more lines; `evolve export` writes all of them", style="dim")
+        )
     verdict = best.get("verdict", "unverified")
-    console.print(Text(f"verdict: {verdict}", style="yellow" if verdict == "unverified" else ""), end="")
+    line = Text(f"verdict: {verdict}", style="yellow" if verdict == "unverified" else "")
     if verdict == "unverified":
-        console.print(Text(" (scored by the problem's own judge; nothing has checked it again)", style="dim"), end="")
-    console.print()
+        line.append(" (scored by the problem's own judge; nothing has checked it again)", style="dim")
+    console.print(line)
 
 
 def tell_ways_on(console: Console, ledger: str, larger: str) -> None:
-    """How to look further."""
+    """How to look further; `larger` is a budget, or "" to finish the one that the run had."""
     name = shlex.quote(ledger)
     rule(console, "to look further")
-    for command in (f"evolve show {name}", f"evolve export {name} -o best.py", f"evolve resume {name} --budget {larger}"):
+    on = f"evolve resume {name} --budget {larger}" if larger else f"evolve resume {name}"
+    for command in (f"evolve show {name}", f"evolve export {name} -o best.py", on):
         console.print(safe(command), soft_wrap=True)

@@ -1,5 +1,6 @@
-"""Consoles, and small pictures made of characters: curves in braille or ASCII. Knows rich, and nothing of runs."""
+"""Consoles, and curves made of braille or ASCII characters. Knows rich, and nothing of runs."""
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,21 +11,39 @@ from rich.text import Text
 
 from evolve.text import clean
 
-__all__ = ["braille", "err", "finding", "is_ascii", "number", "out", "plot", "prose", "safe", "staircase"]
+__all__ = [
+    "braille",
+    "err",
+    "finding",
+    "is_ascii",
+    "number",
+    "out",
+    "plot",
+    "print_json",
+    "prose",
+    "safe",
+    "staircase",
+]
 
-_BLOCKS = "_.-~=*^\""  # rising, where there is nothing but ASCII
+_BLOCKS = '_.-~=*^"'  # rising, where there is nothing but ASCII
 _STYLES = {"ok": "green", "advice": "cyan", "warning": "yellow", "failed": "bold red"}
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `cli.main`, which knows the exit code; rich would exit with 1."""
+        raise BrokenPipeError
+
+
 def out() -> Console:
     """What a verb says: stdout."""
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return _Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def err() -> Console:
     """Progress and logs: stderr."""
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return _Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def is_ascii(console: Console) -> bool:
@@ -49,6 +68,25 @@ def prose(text: str) -> str:
 def number(value: Any) -> str:
     """A figure for people: six significant digits; a dash where there is none."""
     return "-" if value is None else f"{value:.6g}"
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; infinities and NaN as strings, which JSON has no numbers for."""
+    try:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), indent=2)
+    sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not -float("inf") < value < float("inf"):
+        return str(value)
+    return value
 
 
 def finding(console: Console, result: str, sentence: str) -> None:
@@ -83,7 +121,7 @@ def staircase(points: Sequence[tuple[float, float]], end: float, columns: int) -
 
 
 def braille(values: Sequence[float], rows: int) -> list[str]:
-    """A curve in braille, two values a character, `rows` lines of four dots each; the largest value on top."""
+    """A curve in braille, two values a character, `rows` lines of four dots each; the largest  on top."""
     levels = _levels(values, rows * 4)
     lines = [[0] * ((len(values) + 1) // 2) for _ in range(rows)]
     before = levels[0] if levels else 0
@@ -102,7 +140,9 @@ def _levels(values: Sequence[float], count: int) -> list[int]:
     return [min(count - 1, int((value - low) / (high - low) * count)) for value in values]
 
 
-def plot(points: Sequence[tuple[float, float]], end: float, width: int, rows: int, ascii_only: bool) -> list[str]:
+def plot(
+    points: Sequence[tuple[float, float]], end: float, width: int, rows: int, ascii_only: bool
+) -> list[str]:
     """A step curve as lines of characters, one line where there is nothing but ASCII."""
     if not points or width < 2:
         return []

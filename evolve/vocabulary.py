@@ -72,13 +72,13 @@ def number(value: float) -> Node:
     return Node(ast.Constant, (value, None))
 
 
-def constant_of(node: Node) -> float | None:
+def constant_of(node: Node) -> int | float | None:
     """The number that a literal with at most one sign stands for; None for anything else (bool included)."""
     if node.kind is ast.UnaryOp and node.fields[0] is ast.USub:
         inner = constant_of(node.fields[1]) if node.fields[1].kind is ast.Constant else None
         return None if inner is None else -inner
     if node.kind is ast.Constant and node.fields[0].__class__ in (float, int):
-        value: float = node.fields[0]
+        value: int | float = node.fields[0]
         return value
     return None
 

@@ -1,7 +1,7 @@
-"""What a run tells while it goes on: commits are taken in for next to nothing, and digested when someone looks.
+"""What a run tells while it goes on: commits are queued for next to nothing, digested when someone looks.
 
-Knows commits and counts; knows neither terminal nor ledger. The engine's thread only appends to a queue (0.1 us
-a commit); everything else happens on the thread of whoever shows it.
+Knows commits and counts; knows neither terminal nor ledger. The engine's thread only appends to a queue (0.1
+us a commit); everything else happens on the thread of whoever shows it.
 """
 
 import time
@@ -9,6 +9,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from evolve.budget import Budget
+from evolve.programs_db.lineage import best_so_far, statuses
+from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Commit, Measure, Objective, Status
 
 __all__ = ["Improvement", "Watch"]
@@ -43,6 +45,7 @@ class Watch:
     measures: tuple[Measure, ...]
     islands: int
     budget: Budget
+    commits: int = 0
     proposals: int = 0
     evaluations: int = 0
     elapsed: float = 0.0
@@ -57,6 +60,20 @@ class Watch:
     def on_commit(self, commit: Commit, improved: bool) -> None:
         """Take a commit; called on the event loop's thread."""
         self._queue.append((commit, improved))
+
+    def recall(self, book: Reading) -> None:
+        """Begin where earlier sessions ended: the curve so far, and what was counted."""
+        points = best_so_far(book, self.objective, book.fingerprint)
+        counts = book.query(
+            "SELECT coalesce(max(number), 0) AS number, coalesce(sum(evaluations), 0) AS evaluations, "
+            "coalesce(max(elapsed), 0) AS elapsed FROM proposals"
+        )[0]
+        self.proposals, self.evaluations, self.elapsed = counts.values()
+        self.statuses.update(statuses(book))
+        self.improvements = [
+            Improvement(point.number, point.evaluations, 0.0, point.objective, point.program, "")
+            for point in points
+        ]
 
     def digest(self) -> list[Improvement]:
         """Bring the counts up to date; to be called by one thread at a time.
@@ -86,6 +103,7 @@ class Watch:
 
     def _take(self, commit: Commit) -> None:
         proposal, evaluation = commit.proposal, commit.evaluation
+        self.commits += 1
         self.proposals = proposal.number
         self.evaluations += proposal.evaluations
         self.elapsed = proposal.elapsed

@@ -160,7 +160,7 @@ def restrict_files(readable: Iterable[Path]) -> int:
 def _grant(ruleset: int, path: Path) -> None:
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # what we may not open, no child of ours could
         return
     rule = _PathBeneath(_READ_FILE | (_READ_DIR if path.is_dir() else 0), opened)
     beneath, flags = ctypes.c_int(1), ctypes.c_uint32(0)

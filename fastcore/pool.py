@@ -119,6 +119,8 @@ class Pool:
     def submit(self, payload: Any) -> "asyncio.Future[Any]":
         """Return a future for the judge's result; what is submitted in one tick of the loop travels together.
 
+        To be called from the loop's thread.
+
         The future raises `JudgeError`, `JudgeStuck`, `SupervisorLost`, or `JudgeStartError` when a
         replacement cannot be started; it is cancelled when the pool is closed.
 

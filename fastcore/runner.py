@@ -48,6 +48,10 @@ class Failure(Exception):  # noqa: N818 - a verdict on the program, not an error
         self.traceback = plain_text(traceback, _TRACEBACK)
         super().__init__(f"{status}: {self.message}")
 
+    def __reduce__(self) -> tuple[type["Failure"], tuple[FailureStatus, str, str]]:
+        """Pickle between trusted processes; the default would call `__init__` with the joined text."""
+        return Failure, (self.status, self.message, self.traceback)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

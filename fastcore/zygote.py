@@ -37,7 +37,9 @@ STATUS: Final = struct.Struct("<iddq")
 """Wait status, user seconds, system seconds, greatest resident bytes."""
 
 _HERE: Final = Path(__file__).resolve().parent
+_SUPERVISOR: Final = 3
 _DESCRIPTORS: Final = 64
+_MANY: Final = 1 << 20
 _LIBRARIES: Final = ("numpy", "numba", "llvmlite")
 _SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo")
 
@@ -49,7 +51,10 @@ def _main() -> None:
 
     jail.die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    supervisor = socket.socket(fileno=number)
+    if number != _SUPERVISOR:
+        os.dup2(number, _SUPERVISOR)  # low, so that no child can inherit it by a number beyond what it closes
+    os.closerange(_SUPERVISOR + 1, _MANY)
+    supervisor = socket.socket(fileno=_SUPERVISOR)
     sys.excepthook = lambda kind, error, trace: _tell(
         supervisor, "error", "".join(traceback.format_exception(kind, error, trace))
     )
@@ -63,8 +68,8 @@ def _main() -> None:
     libraries -= {"evolve", "__main__"} | set(sys.stdlib_module_names)
     if not settings["unsafe"]:
         readable = list(_readable(libraries))
-        jail.prepare_zygote()
         jail.restrict_files(readable)
+        jail.prepare_zygote()
     jail.die_with_parent(parent)  # again: a change of credentials may clear it
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     gc.collect()
@@ -103,7 +108,6 @@ def _preload(preload: list[str]) -> None:
     import numpy as np
 
     np.seterr(all="ignore")
-    np.random.seed(0)  # the global one, as programs use it: every child starts from this state
     np.dot(np.zeros((2, 2)), np.zeros((2, 2)))  # BLAS makes its buffers here, once
     for name in preload:
         importlib.import_module(name)
@@ -183,8 +187,7 @@ def _serve(supervisor: socket.socket, start_child: Callable[[], NoReturn]) -> No
 
 
 def _arrange(null: int, channel: int, output: int) -> None:
-    # 3 may be the supervisor's socket, which is thereby closed; nothing above it survives.
-    channel, output = (os.dup(number) if number <= 3 else number for number in (channel, output))
+    # The channel takes the place of the supervisor's socket, which closes it; nothing above it survives.
     for number, target in ((null, 0), (output, 1), (output, 2), (channel, 3)):
         os.dup2(number, target)
     os.closerange(4, _DESCRIPTORS)

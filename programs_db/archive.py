@@ -196,45 +196,49 @@ class Archive:
         """Let the events of one commit move the archive, in order.
 
         "reset" empties the island, forgets the uses of its parents and offers the founders; "migration"
-        offers the migrants. Both name programs that are elites of some island before the first of the events
-        is applied (or, during a replay, were offered before); they keep the number of the proposal they came
+        offers the migrants. Both name programs that are elites of some island, now or before the first of
+        `events` (or, during a replay, were offered before); they keep the number of the proposal they came
         from.
 
         Raises:
             ValueError: another kind, or a program that is no elite of any island.
         """
-        # Found before the first event is applied: one may push out of a cell what another names.
-        named = {program: self._find(program, event) for event in events for program in event.programs}
+        # One event may push out of its cell what a later one names.
+        before = {program: self._find(program) for event in events[1:] for program in event.programs}
         for event in events:
-            self._apply(event, named)
+            self._apply(event, before)
 
     def apply(self, event: Event) -> None:
         """`move` for a single event."""
         self.move((event,))
 
-    def _apply(self, event: Event, named: Mapping[str, Elite]) -> None:
+    def _apply(self, event: Event, before: Mapping[str, Elite | None]) -> None:
+        if event.kind not in ("reset", "migration"):
+            raise ValueError(
+                f"event {event.kind!r} of island {event.island}: its kind must be 'reset' or 'migration'"
+            )
+        offered = []
+        for program in event.programs:
+            elite = self._find(program) or before.get(program) or self._kept.get(program)
+            if elite is None:
+                raise ValueError(
+                    f"event {event.kind!r} of island {event.island} names program {program}, which is no "
+                    "elite of any island; name one that is"
+                )
+            offered.append(elite)
         if event.kind == "reset":
             self._islands[event.island] = _Island()
-        elif event.kind != "migration":
-            raise ValueError(
-                f"event {event.kind!r} of island {event.island}: know only 'reset' and 'migration'"
-            )
-        for program in event.programs:
-            self.add(event.island, named[program])
+        for elite in offered:
+            self.add(event.island, elite)
 
-    def _find(self, program: str, event: Event) -> Elite:
+    def _find(self, program: str) -> Elite | None:
         """The elite of that id, of the first island that has it."""
         # Events are rare (every some hundred commits), so a scan is cheaper than a directory kept up to date.
         for island in self._islands:
             for elite in island.elites:
                 if elite.program.id == program:
                     return elite
-        if program in self._kept:
-            return self._kept[program]
-        raise ValueError(
-            f"event {event.kind!r} of island {event.island} names program {program}, which is no elite of "
-            "any island; name one that is"
-        )
+        return None
 
     def _elite(self, commit: Commit) -> Elite | None:
         evaluation, number = commit.evaluation, commit.proposal.number

@@ -114,7 +114,7 @@ class Ranked:
 
     Args:
         program: its id.
-        number: the first proposal that made it.
+        number: the proposal that made it and to which the evaluation belongs.
         objective: its objective.
         mutator: whose proposal it was.
         operator: what the mutator did.
@@ -190,7 +190,7 @@ ORDER BY count DESC, kind
 # Programs that were proposed twice are told apart in Python: GROUP BY would take twice as long.
 _TOP = (
     """
-SELECT e.program, p.number, e.objective, p.mutator, p.operator FROM proposals p"""  # noqa: S608
+SELECT e.program, p.number, e.objective, p.mutator, p.operator FROM proposals p"""
     + SEEN
     + "WHERE e.objective IS NOT NULL ORDER BY :sign * e.objective DESC, p.number LIMIT :rows"
 )
@@ -242,7 +242,7 @@ def failures(ledger: Reading) -> list[Failures]:
 def top(
     ledger: Reading, objective: Objective, count: int = 10, fingerprint: str | None = None
 ) -> list[Ranked]:
-    """The best programs, each once, of equals the earlier first."""
+    """The best programs, each once by its best evaluation, of equals the earlier first."""
     asked = {"sign": _sign(objective), "fingerprint": fingerprint}
     limit = 2 * count
     while True:

@@ -17,8 +17,8 @@ from evolve.programs_db.schema import APPLICATION_ID, MIGRATIONS, migrate, versi
 __all__ = ["build", "connect", "must_exist", "translated"]
 
 _PAGE_CACHE = 64  # MiB; the indexes over hashes are written at random places
-# Pages (32 MB) of the log between two checkpoints, each of which waits for the disk: of 60,000 commits one took
-# 0.24 ms of wall time with SQLite's 1,000, 0.17 with 4,000, 0.07 with 16,000 (2 cores, virtual disk).
+# Pages (32 MB) of the log between two checkpoints, each of which waits for the disk: one of 60,000 commits
+# took 0.24 ms of wall time with SQLite's 1,000, 0.17 with 4,000, 0.07 with 16,000 (2 cores, virtual disk).
 _CHECKPOINT = 8000
 
 

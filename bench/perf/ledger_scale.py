@@ -142,17 +142,13 @@ def report(folder: Path, count: int) -> None:
         for commit in first:
             fresh.commit(commit)
         print(f"archive         {(time.perf_counter() - start) / len(first) * 1e6:.1f} us a commit")
-        print(
-            f"sampling        {sampling(small):.2f} us a parent at {len(first)}, {sampling(archive):.2f} us at {count}"
-        )
+        few, many = sampling(small), sampling(archive)
+        print(f"sampling        {few:.2f} us a parent at {len(first)}, {many:.2f} us at {count}")
         print(f"stats           {milliseconds(archive.stats):.2f} ms, {archive.stats().filled} cells filled")
 
         last = archive.elites(0)[0].program.id
-        ages = [
-            (len(lineage.ancestors(ledger, elite.program.id)), elite.program.id)
-            for elite in archive.elites(1)
-        ]
-        depth, deepest = max(ages)
+        names = [elite.program.id for elite in archive.elites(1)]
+        depth, deepest = max((len(lineage.ancestors(ledger, name)), name) for name in names)
         fifty = milliseconds(lambda: lineage.ancestors(ledger, deepest, 50))
         print(f"lineage         {fifty:.3f} ms for 50 ancestors, {depth} deep")
         print(f"best's line     {milliseconds(lambda: lineage.ancestors(ledger, last)):.3f} ms")
@@ -173,10 +169,8 @@ def main() -> None:
         "--folder", type=Path, help="where to write the ledger; a temporary folder by default"
     )
     arguments = parser.parse_args()
-    print(
-        f"{arguments.programs} programs; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"{os.cpu_count()} cores"
-    )
+    versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    print(f"{arguments.programs} programs; {versions}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report(Path(folder), arguments.programs)
 

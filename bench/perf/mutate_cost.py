@@ -16,6 +16,7 @@ from evolve.mutators.tuner import Rules, tune
 from evolve.mutators.work import Work
 from evolve.printing import show
 from evolve.source import program_of, to_tree
+from evolve.tree import Node
 from evolve.vocabulary import Primitive
 
 NUM = ("num",)
@@ -75,7 +76,7 @@ def report(label: str, source: str, entry: str, primitives: list[Primitive]) -> 
     assert own is not None
     names = list(OPERATORS)
 
-    def mutate(i: int) -> object:
+    def mutate(i: int) -> Node | None:
         rng = random.Random(i)
         return OPERATORS[names[i % len(names)]](Work(rng, own, (own,), mutator.vocabulary))
 
@@ -102,9 +103,8 @@ def report(label: str, source: str, entry: str, primitives: list[Primitive]) -> 
 
 def main() -> None:
     """Print the table."""
-    print(
-        f"{'CPU us':<24}{'nodes':>6}{'rng':>8}{'mutate':>9}{'print':>8}{'hashes':>9}{'propose':>10}{'new parent':>13}"
-    )
+    head = f"{'CPU us':<24}{'nodes':>6}{'rng':>8}{'mutate':>9}{'print':>8}{'hashes':>9}"
+    print(head + f"{'propose':>10}{'new parent':>13}")
     report("best fit", BEST_FIT, "priority", PRIMITIVES)
     report("30-node expression", THIRTY, "priority", PRIMITIVES)
     report("circle packing, loops", CIRCLES, "pack", [])

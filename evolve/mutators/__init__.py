@@ -1,1 +1,1 @@
-"""What makes proposals: a protocol (`base`), the syntactic mutator with its bandit, the tuner of constants."""
+"""What makes proposals: a protocol (`base`), the syntactic mutator with its bandit, the tuner."""

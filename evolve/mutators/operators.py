@@ -128,7 +128,7 @@ def perturb_constant(work: Work) -> Node | None:
     if isinstance(value, float):
         return work.put(site, _moved(value, work.rng))
     if site.kind == "exponent":
-        return work.put(site, number(2 + (value + work.rng.randrange(2)) % 3))
+        return work.put(site, number(work.rng.choice([one for one in (2, 3, 4) if one != value])))
     whole = int(value)
     moves = (whole + 1, whole - 1, whole * 2, whole // 2, work.rng.randrange(10))
     chosen = moves[work.rng.randrange(len(moves))]

@@ -68,7 +68,7 @@ class _Surveyor:
     # -- statements
 
     def function(self, node: Node, path: Path, scope: Scope) -> None:
-        """A function's body; its parameters are nums unless their annotation or the problem says otherwise."""
+        """A function's body; parameters are nums unless their annotation or the problem says otherwise."""
         arguments = node.get("args")
         self.assigned |= frozenset(_assigned(node))
         for name in ("posonlyargs", "args", "kwonlyargs"):

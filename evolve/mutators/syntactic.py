@@ -65,8 +65,8 @@ class SyntacticMutator:
         entry: function whose name and signature every proposal keeps.
         primitives: what proposals may use; empty to derive it from the block.
         max_nodes: largest entry (statements and expressions) that it proposes; by default 60 where the seed
-            is straight-line, else three times the seed's and at least 150. A larger parent may change, but not
-            grow.
+            is straight-line, else three times the seed's and at least 150. A larger parent may change, but
+            not grow.
         bandit: chooses operators; a fresh one by default.
 
     Raises:
@@ -121,7 +121,7 @@ class SyntacticMutator:
                 or found.canonical == context.parent.canonical
             ):
                 continue
-            parents = (context.parent.id,)
+            parents: tuple[str, ...] = (context.parent.id,)
             if work.grafted is not None:
                 parents += (context.mates[known_mates[work.grafted][0]].id,)
             constants = len(constants_in(changed))

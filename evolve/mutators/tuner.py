@@ -135,8 +135,8 @@ StopRule = Callable[[Progress], bool]
 """Asked after each generation of CMA-ES; True ends the tuning."""
 
 
-def hopeless(progress: Progress, share: float = 1 / 3, slack: float = 0.5) -> bool:
-    """Whether to give up: a third of the budget is spent, and the best is not within half the bar of the bar.
+def hopeless(progress: Progress, share: float = 1 / 3, slack: float = 0.25) -> bool:
+    """Whether to give up: a third of the budget is spent, and the best is not within a quarter of the bar.
 
     Without a bar only a structure that failed every time is given up.
     """

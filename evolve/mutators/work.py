@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from evolve.mutators.sites import UNKNOWN, Map, Scope, Site
 from evolve.tree import Node, replace
-from evolve.vocabulary import ARITHMETIC, Vocabulary, accepts, name_node
+from evolve.vocabulary import ARITHMETIC, Vocabulary, accepts, constant_of, name_node
 
 __all__ = ["Work"]
 
@@ -60,15 +60,26 @@ class Work:
         if not productions:
             return self.leaf(kind, scope)
         production = productions[int(self.rng.random() * len(productions))]
-        parts = []
+        parts: list[Node] = []
         for wanted in production.args:
             part = self.grow(wanted, scope, depth - 1)
             if part is None:
                 return self.leaf(kind, scope)
-            if part.kind is ast.Name and parts and parts[-1].fields == part.fields:
-                part = self.leaf(wanted, scope) or part  # `a - a` says little: draw once more
             parts.append(part)
-        return production.build(parts)
+        return production.build(self._telling(parts, production.args, scope))
+
+    def _telling(self, parts: list[Node], kinds: Sequence[str], scope: Scope) -> list[Node]:
+        """Parts that say something: `a - a`, and what is made of constants alone, are drawn once more."""
+        if all(constant_of(part) is not None for part in parts):
+            names = scope.names(kinds[0])
+            if names:
+                parts[0] = name_node(self.rng.choice(names))
+        last = parts[-1]
+        if len(parts) > 1 and last.kind is ast.Name and parts[-2].fields == last.fields:
+            others = [name for name in scope.names(kinds[-1]) if name != last.fields[0]]
+            if others:
+                parts[-1] = name_node(self.rng.choice(others))
+        return parts
 
     def around(self, node: Node, own: str, kind: str, scope: Scope) -> Node | None:
         """An expression of `kind` with `node`, of kind `own`, as one of its parts."""

@@ -1,18 +1,15 @@
 """What verbs share: options of a problem, JSON on stdout, a worker to judge one program. Knows no verb."""
 
 import argparse
-import json
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evolve.errors import InfrastructureError, UsageError
-from evolve.evaluator import Evaluator, Job, Judged
 from evolve.fastcore import jail
-from evolve.fastcore.pool import JudgeStuck, SupervisorLost
 from evolve.loader import load
-from evolve.programs_db.records import Evaluation, Status
+from evolve.programs_db.records import Evaluation
 from evolve.source import cut
 from evolve.statement import Problem
 from evolve.text import clean
@@ -21,11 +18,9 @@ __all__ = [
     "add_json",
     "add_problem",
     "add_workers",
-    "judged",
     "load_problem",
     "needs_jail",
     "pairs",
-    "print_json",
     "read_program",
 ]
 
@@ -46,7 +41,12 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
 def add_parameters(parser: argparse.ArgumentParser) -> None:
     """`-p name=value`."""
     parser.add_argument(
-        "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[], help="a parameter of the problem"
+        "-p",
+        dest="parameters",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a parameter of the problem",
     )
 
 
@@ -89,28 +89,9 @@ def needs_jail(unsafe: bool) -> None:
     if not unsafe and jail.level() == "none":
         missing = jail.describe()["missing"]
         raise InfrastructureError(
-            f"programs cannot be jailed on this machine: {missing}; `evolve doctor` says more, and --unsafe runs "
-            "them all the same, with your rights"
+            f"programs cannot be jailed on this machine: {missing}; `evolve doctor` says more, and --unsafe "
+            "runs them all the same, with your rights"
         )
-
-
-def print_json(document: Any) -> None:
-    """One JSON document on stdout; infinities and NaN as strings, which JSON has no numbers for."""
-    try:
-        text = json.dumps(document, indent=2, allow_nan=False)
-    except ValueError:
-        text = json.dumps(_finite(document), indent=2)
-    sys.stdout.write(text + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not -float("inf") < value < float("inf"):
-        return str(value)
-    return value
 
 
 def read_program(name: str) -> str:
@@ -126,21 +107,6 @@ def read_program(name: str) -> str:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{name}: cannot be read: {why}") from None
     return cut(text, name).block if "EVOLVE-BLOCK-" in text else text
-
-
-async def judged(work: Awaitable[Judged], job: Job) -> Judged:
-    """What a worker says of a job; a program that takes its worker down is a failure of that program."""
-    try:
-        return await work
-    except SupervisorLost:
-        return Judged(job.source, Evaluation("", Status.DIED, "two workers died of this program"))
-    except JudgeStuck:
-        return Judged(job.source, Evaluation("", Status.UNSCORABLE, "the problem's own functions got stuck on it"))
-
-
-async def judge(evaluator: Evaluator, job: Job) -> Judged:
-    """Judge one program."""
-    return await judged(evaluator.evaluate(job), job)
 
 
 def told(evaluation: Evaluation) -> dict[str, Any]:

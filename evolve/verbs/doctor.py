@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import evolve
 from evolve.fastcore import clock, jail
-from evolve.terminal import finding, out
-from evolve.verbs.common import add_json, print_json
+from evolve.terminal import finding, out, print_json
+from evolve.verbs.common import add_json
 
 _PACKAGES = ("numpy", "numba", "sqlite-utils", "cma", "rich", "multiprocess", "pandas")
 
@@ -34,9 +34,7 @@ def run(args: argparse.Namespace) -> int:
     findings = list(_findings())
     healthy = all(one.result != "failed" for one in findings)
     if args.json:
-        print_json(
-            {"ok": healthy, "jail": jail.describe(), "findings": [one._asdict() for one in findings]}
-        )
+        print_json({"ok": healthy, "jail": jail.describe(), "findings": [one._asdict() for one in findings]})
     else:
         console = out()
         for one in findings:
@@ -79,10 +77,14 @@ def _jail() -> Iterator[_Finding]:
     told = jail.describe()
     if told["level"] == "none":
         yield _Finding(
-            "jail", "failed", f"programs cannot be confined here: {told['missing']}; --unsafe would run them with your rights"
+            "jail",
+            "failed",
+            f"programs cannot be confined: {told['missing']}; --unsafe would run them with your rights",
         )
         return
-    yield _Finding("jail", "ok", f"level {told['level']}; seccomp: {told['seccomp']}; rlimits: {told['rlimits']}")
+    yield _Finding(
+        "jail", "ok", f"level {told['level']}; seccomp: {told['seccomp']}; rlimits: {told['rlimits']}"
+    )
     landlock = "warning" if told["missing"] else "ok"
     yield _Finding("landlock", landlock, told["missing"] or told["landlock"])
 
@@ -107,7 +109,7 @@ def _numba_cache() -> _Finding:
         return _Finding(
             "numba cache",
             "warning",
-            f"{folder} cannot be written ({error.strerror}), so kernels are compiled again by every worker (seconds): "
+            f"{folder} cannot be written ({error.strerror}), so each worker compiles the kernels again: "
             "set NUMBA_CACHE_DIR to a folder of yours",
         )
     return _Finding("numba cache", "ok", str(folder))
@@ -116,14 +118,20 @@ def _numba_cache() -> _Finding:
 def _shared_memory() -> _Finding:
     folder = Path("/dev/shm")  # noqa: S108 - looked at, never written
     if not folder.is_dir():
-        return _Finding("/dev/shm", "warning", "absent; large answers travel through pipes only")
-    return _Finding("/dev/shm", "ok", f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB free")
+        return _Finding("shared memory", "warning", f"{folder} is absent; some numerical libraries want it")
+    return _Finding(
+        "shared memory", "ok", f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB free in {folder}"
+    )
 
 
 def _disk(folder: Path) -> _Finding:
     free = shutil.disk_usage(folder).free / 2**20
     if not os.access(folder, os.W_OK):
-        return _Finding("disk", "warning", f"{folder} cannot be written: say --ledger FILE for a ledger elsewhere")
+        return _Finding(
+            "disk", "warning", f"{folder} cannot be written: say --ledger FILE for a ledger elsewhere"
+        )
     if free < 100:
-        return _Finding("disk", "warning", f"{free:.0f} MiB free in {folder}; a ledger takes about 1 KiB a program")
+        return _Finding(
+            "disk", "warning", f"{free:.0f} MiB free in {folder}; a ledger takes about 1 KiB a program"
+        )
     return _Finding("disk", "ok", f"{free / 1024:.1f} GiB free in {folder}")

@@ -1,4 +1,4 @@
-"""List the shipped problems, or show one: parameters, cases, unseen suites, measures, baselines, references."""
+"""List the shipped problems, or show one: parameters, cases, measures, baselines, published figures."""
 
 import argparse
 import inspect
@@ -11,15 +11,17 @@ from rich.text import Text
 from evolve.errors import EvolveError
 from evolve.loader import load, shipped
 from evolve.statement import Problem
-from evolve.terminal import number, out, prose, safe
-from evolve.verbs.common import add_json, add_parameters, pairs, print_json
+from evolve.terminal import number, out, print_json, prose, safe
+from evolve.verbs.common import add_json, add_parameters, pairs
 
 __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """NAME, `-p` and `--json`."""
-    parser.add_argument("problem", metavar="NAME", nargs="?", help="a shipped name or a path; all shipped ones without it")
+    parser.add_argument(
+        "problem", metavar="NAME", nargs="?", help="a shipped name or a path; all shipped ones without it"
+    )
     add_parameters(parser)
     add_json(parser)
 
@@ -73,7 +75,9 @@ def _list(console: Console, rows: list[dict[str, Any]]) -> None:
             line.append(f"  {row['form']}, {_sought(row['objective'])}", style="not bold cyan")
         console.print(line)
         console.print(Text("  ").append(safe(row["description"])))
-    console.print(Text("\nevolve problems NAME shows one; evolve run NAME --budget 60s searches", style="dim"))
+    console.print(
+        Text("\nevolve problems NAME shows one; evolve run NAME --budget 60s searches", style="dim")
+    )
 
 
 def _told(problem: Problem) -> dict[str, Any]:
@@ -87,7 +91,9 @@ def _told(problem: Problem) -> dict[str, Any]:
         "parameters": dict(problem.parameters),
         "cases": [case.name for case in problem.cases],
         "unseen": {name: [case.name for case in cases] for name, cases in problem.unseen.items()},
-        "measures": [{"name": m.name, "low": m.low, "high": m.high, "bins": m.bins} for m in problem.measures],
+        "measures": [
+            {"name": m.name, "low": m.low, "high": m.high, "bins": m.bins} for m in problem.measures
+        ],
         "baselines": list(problem.baselines),
         "references": [
             {"name": r.name, "value": r.value, "source": r.source, "date": r.date, "case": r.case}
@@ -113,26 +119,37 @@ def _show(console: Console, problem: Problem) -> None:
         grid.add_row(Text(name), safe(value))
     console.print(grid)
     console.print(Text("\nseed program", style="cyan"))
-    console.print(safe(problem.block.strip("\n"), 4_000))
+    console.print(safe(problem.block.strip("\n"), 4_000), soft_wrap=True)
 
 
 def _lines(problem: Problem) -> list[tuple[str, str]]:
     lines = [
         ("objective", _sought(_objective(problem))),
         ("form", f"{problem.form}; the program defines {problem.entry}()"),
-        ("parameters", ", ".join(f"{name}={value!r}" for name, value in problem.parameters.items()) or "none"),
+        (
+            "parameters",
+            ", ".join(f"{name}={value!r}" for name, value in problem.parameters.items()) or "none",
+        ),
         ("cases", _some([case.name for case in problem.cases])),
         ("unseen", ", ".join(f"{name} ({len(cases)})" for name, cases in problem.unseen.items()) or "none"),
-        ("measures", ", ".join(f"{m.name} {m.low:g}..{m.high:g} in {m.bins}" for m in problem.measures) or "none"),
+        (
+            "measures",
+            ", ".join(f"{m.name} {m.low:g}..{m.high:g} in {m.bins}" for m in problem.measures) or "none",
+        ),
         ("baselines", ", ".join(problem.baselines) or "none"),
         ("primitives", ", ".join(primitive.name for primitive in problem.primitives) or "none"),
         ("certificate", "exact" if problem.certify else "none"),
-        ("limits", f"{problem.limits.seconds:g} s a case, {problem.limits.cpu_seconds:g} CPU seconds a program"),
+        (
+            "limits",
+            f"{problem.limits.seconds:g} s a case, {problem.limits.cpu_seconds:g} CPU seconds a program",
+        ),
     ]
     for reference in problem.references:
         of = f" on {reference.case}" if reference.case else ""
         date = f", {reference.date}" if reference.date else ""
-        lines.append(("published", f"{reference.name} {number(reference.value)}{of} ({reference.source}{date})"))
+        lines.append(
+            ("published", f"{reference.name} {number(reference.value)}{of} ({reference.source}{date})")
+        )
     return lines
 
 

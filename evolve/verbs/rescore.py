@@ -1,11 +1,11 @@
-"""Evaluate every program of a run again, after its problem or a library has changed; `resume` then goes on."""
+"""Evaluate all programs of a run again, after its problem or a library changed; `resume` then goes on."""
 
 import argparse
 import sys
 
 from evolve.runs import rescore
-from evolve.terminal import out
-from evolve.verbs.common import add_json, add_workers, needs_jail, print_json
+from evolve.terminal import out, print_json
+from evolve.verbs.common import add_json, add_workers, needs_jail
 
 __all__ = ["configure", "run"]
 

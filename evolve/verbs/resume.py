@@ -1,15 +1,14 @@
 """Go on with a run, as if it had never stopped; without a budget, what is left of the last one is spent."""
 
 import argparse
-import json
 from pathlib import Path
 
 from evolve.budget import Budget
-from evolve.errors import UsageError
+from evolve.heatmap import best_by_cell
 from evolve.programs_db.ledger import Ledger
 from evolve.runs import problem_of
 from evolve.runs import resume as search
-from evolve.session import Session, conduct
+from evolve.session import Session, conduct, last_budget
 from evolve.verbs.common import add_workers, needs_jail
 from evolve.verbs.run import add_output, output_of
 from evolve.watch import Watch
@@ -20,7 +19,9 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """LEDGER, the budget, and everything that shows a search."""
     parser.add_argument("ledger", metavar="LEDGER", help="of a run")
-    parser.add_argument("--budget", help="60s, 10m, 2h or 5000 (proposals): the total, what is spent already included")
+    parser.add_argument(
+        "--budget", help="60s, 10m, 2h or 5000 (proposals): the total, what is spent already included"
+    )
     add_workers(parser)
     add_output(parser)
 
@@ -30,19 +31,14 @@ def run(args: argparse.Namespace) -> int:
     ledger = Path(args.ledger)
     with Ledger.read(ledger) as book:
         problem, making = problem_of(book), book.run
-        budget = Budget.parse(args.budget) if args.budget else _last_budget(book)
+        budget = Budget.parse(args.budget) if args.budget else last_budget(book)
+        watch = Watch(problem.objective, tuple(problem.measures), making["config"]["islands"], budget)
+        watch.recall(book)
+        watch.reached.update(best_by_cell(book, problem.objective, problem.measures))
     needs_jail(args.unsafe)
-    watch = Watch(problem.objective, tuple(problem.measures), making["config"]["islands"], budget)
     return conduct(
         Session(problem, ledger, making["seed"], budget, args.workers),
         watch,
         output_of(args),
         lambda: search(ledger, budget=budget, workers=args.workers, unsafe=args.unsafe, observer=watch),
     )
-
-
-def _last_budget(book: Ledger) -> Budget:
-    rows = book.query("SELECT budget FROM sessions WHERE rescore = 0 ORDER BY id DESC LIMIT 1")
-    if not rows:
-        raise UsageError(f"{book.path}: it was stopped before its first session; say --budget")
-    return Budget(**json.loads(rows[0]["budget"]))

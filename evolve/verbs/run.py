@@ -51,7 +51,9 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """`--json`, `--json-events`, `--quiet`: at most one of them."""
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="end with one JSON document on stdout")
-    forms.add_argument("--json-events", action="store_true", help="JSON lines: started, improved, progress, finished")
+    forms.add_argument(
+        "--json-events", action="store_true", help="JSON lines: started, improved, progress, finished"
+    )
     forms.add_argument("--quiet", action="store_true", help="no progress, and one line at the end")
 
 
@@ -101,7 +103,8 @@ def _sources(name: str, problem: Problem) -> list[str]:
     with Ledger.read(path) as book:
         if book.problem["name"] != problem.name:
             raise UsageError(
-                f"--init {name}: its problem is {book.problem['name']!r}, not {problem.name!r}; give a ledger of this problem"
+                f"--init {name}: its problem is {book.problem['name']!r}, not {problem.name!r}; give a "
+                "ledger of this problem"
             )
         best = top(book, objective_of(book), _FROM_LEDGER, book.fingerprint)
     return [source_of(path, one.program) for one in best]

@@ -1,8 +1,9 @@
 """Cap sets in F_3^n: the greedy construction from priorities, and an exact verifier.
 
-A vector is known by its index, ``sum(v[i] * 3**(n - 1 - i))``: lexicographic order, coordinate 0 first. Three
-distinct vectors lie on a line exactly when their sum is zero, so two of them name the third, ``-(a + c)``. It is
-looked up by halves of the digits, in a table that stays in cache (118 KB at n = 9).
+A vector is known by its index, ``sum(v[i] * 3**(n - 1 - i))``: lexicographic order, coordinate 0 first.
+Three distinct vectors lie on a line exactly when their sum is zero, so two of them name the third,
+``-(a + c)``. It is looked up by halves of the digits, in a table that stays in cache (236 KB at n = 9).
+Measured, sorting included, in microseconds: n = 6 takes 9-14, n = 8 90-330, n = 9 340-1,300.
 """
 
 from functools import lru_cache
@@ -32,7 +33,7 @@ def vectors(n: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=MAX_DIMENSION)
 def _thirds(digits: int) -> NDArray[np.int32]:
-    """Return the table of -(a + c) for vectors of so many digits, read-only int32 of shape (3**digits, 3**digits)."""
+    """Return -(a + c) for all vectors a, c of so many digits, read-only int32, (3**digits, 3**digits)."""
     grid = vectors(digits)
     table = np.zeros((3**digits, 3**digits), np.int32)
     for row in grid:
@@ -42,12 +43,19 @@ def _thirds(digits: int) -> NDArray[np.int32]:
 
 
 @njit(cache=True, nogil=True)
-def _greedy(order, thirds, cap, counts):  # pragma: no cover - compiled
+def _greedy(
+    order: NDArray[np.int64], thirds: NDArray[np.int32], cap: NDArray[np.int64], counts: NDArray[np.int32]
+) -> int:  # pragma: no cover - compiled
     """Fill a cap greedily and count, for every vector, the lines that chosen pairs draw through it.
 
-    order: (N,) int64, the indices to try, in turn; thirds: (h, h) int32 from `_thirds`; cap: (N,) int64, out, the
-    chosen indices in order of choice; counts: (N,) int32, in zeros, out the pairs of chosen vectors whose third is
-    that vector (0 for the chosen). Returns the size of the cap.
+    Args:
+        order: The indices to try, in turn, (N,).
+        thirds: The table of `_thirds`, (h, h).
+        cap: Out, (N,): the chosen indices in order of choice.
+        counts: Zeros, (N,); out, the pairs of chosen vectors whose third is that vector: 0 for the chosen.
+
+    Returns:
+        The size of the cap.
     """
     half = thirds.shape[0]
     size = 0
@@ -65,8 +73,16 @@ def _greedy(order, thirds, cap, counts):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _line_free(cap, thirds, member):  # pragma: no cover - compiled
-    """Tell whether no line lies in the set. cap: (k,) int64, distinct; thirds as above; member: (N,) bool, the set."""
+def _line_free(
+    cap: NDArray[np.int64], thirds: NDArray[np.int32], member: NDArray[np.bool_]
+) -> bool:  # pragma: no cover - compiled
+    """Tell whether no line lies in a set.
+
+    Args:
+        cap: Its indices, distinct, (k,).
+        thirds: The table of `_thirds`, (h, h).
+        member: Whether a vector is in the set, (N,).
+    """
     half = thirds.shape[0]
     for i in range(cap.size):
         high = thirds[cap[i] // half]
@@ -80,9 +96,13 @@ def _line_free(cap, thirds, member):  # pragma: no cover - compiled
 def greedy_cap(priority: ArrayLike, n: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Add vectors by falling priority, skipping each that completes a line with two chosen ones.
 
-    priority: a real of shape (3**n,), by index, taken as float64; NaN counts as -inf. Equal priorities go by the
-    smaller index. Returns the cap, int64 of shape (k,) in order of choice, and for each vector the number of chosen
-    pairs that block it, int32 of shape (3**n,): zero exactly for the chosen.
+    Args:
+        priority: Reals by index, (3**n,), taken as float64; NaN counts as -inf, ties go to the smaller index.
+        n: The dimension.
+
+    Returns:
+        The cap, int64 of shape (k,) in order of choice; and for each vector the number of chosen pairs that
+        block it, int32 of shape (3**n,): zero exactly for the chosen.
     """
     total = 3 ** _checked(n)
     keys = np.array(priority, np.float64)
@@ -97,10 +117,11 @@ def greedy_cap(priority: ArrayLike, n: int) -> tuple[NDArray[np.int64], NDArray[
 
 
 def is_cap(indices: ArrayLike, n: int) -> bool:
-    """Tell exactly, in O(k**2) integer steps, whether distinct vectors of F_3^n hold no three on a line.
+    """Tell exactly, in O(k**2) integer steps, whether distinct vectors hold no three on a line.
 
-    indices: integers of shape (k,). False for a repeated or out-of-range index, a wrong shape or a type that is not
-    an integer.
+    Args:
+        indices: Integers, (k,). A repeated or out-of-range index, another shape or type: False.
+        n: The dimension.
     """
     total = 3 ** _checked(n)
     cap = np.asarray(indices)

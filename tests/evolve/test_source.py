@@ -3,6 +3,7 @@
 import ast
 import dis
 import random
+import sys
 import types
 
 import pytest
@@ -329,6 +330,7 @@ class Writer:
         return [*lines, f"return {self.expression(1)}"]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="comprehensions are inlined: names share slots")
 def test_programs_of_one_canonical_hash_compile_to_the_same_code():
     rng = random.Random(1)
     groups = {}

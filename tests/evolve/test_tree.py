@@ -80,7 +80,7 @@ def larger(inner):
         st.builds(lambda k, v: ast.Dict([k, None], [v, k]), inner, inner),
         st.builds(ast.ListComp, inner, generators(inner)),
         st.builds(ast.GeneratorExp, inner, generators(inner)),
-        st.builds(lambda k, v, g: ast.DictComp(k, v, g), inner, inner, generators(inner)),
+        st.builds(ast.DictComp, inner, inner, generators(inner)),
         st.builds(lambda a: ast.Lambda(no_arguments, a), inner),
         st.builds(lambda a: ast.NamedExpr(ast.Name("w", ast.Store()), a), inner),
         inner.map(ast.Await),

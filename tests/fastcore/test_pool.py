@@ -64,10 +64,9 @@ def test_what_is_submitted_in_one_tick_travels_in_one_message():
 def test_an_early_result_does_not_wait_for_a_slow_neighbour():
     async def story():
         async with make() as pool:
-            began = time.monotonic()
             quick, slow = pool.submit(1), pool.submit("nap")
             assert await quick == 1
-            assert time.monotonic() - began < 0.25
+            assert not slow.done()
             assert await slow == "rested"
 
     run(story())

@@ -108,11 +108,11 @@ def test_the_best_programs_come_once_each(ledger, commits, objective):
     best = {}
     for commit in commits:
         if commit.evaluation and commit.evaluation.objective is not None:
-            best.setdefault(
-                commit.program.id, (objective.key(commit.evaluation.objective), -commit.proposal.number)
-            )
+            rank = (objective.key(commit.evaluation.objective), -commit.proposal.number)
+            best[commit.program.id] = max(rank, best.get(commit.program.id, rank))
     expected = sorted(best, key=best.get, reverse=True)[:5]
     assert [one.program for one in lineage.top(ledger, objective, 5)] == expected
+    assert len(lineage.top(ledger, objective, 1000)) == len(best)
 
 
 def test_after_a_rescore_a_fingerprint_decides_what_is_best(ledger):

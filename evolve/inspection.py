@@ -1,0 +1,295 @@
+"""Tries a problem before anyone searches it: what holds, what fails, what is missing, what it costs.
+
+Everything is run as a search would run it, through one worker of the pool. Knows no terminal.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from evolve.evaluator import Evaluator, Job, Judge, Judged
+from evolve.fastcore.interpret import NotExpression, compile_expression, numpy_functions
+from evolve.fastcore.pool import JudgeStuck, SupervisorLost
+from evolve.fastcore.runner import Failure, Runner
+from evolve.programs_db.records import Evaluation, Status
+from evolve.source import SourceError, find_entry, parse
+from evolve.statement import STRUCTURAL, Problem
+
+__all__ = ["Check", "inspect_problem", "judge"]
+
+_TIMING_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was tried.
+
+    Args:
+        name: short.
+        result: "ok", "advice" (fine, could be better), "warning" (the search will suffer) or "failed".
+        sentence: what was found, and the mend; untrusted text may be in it.
+        figures: plain data, for `--json`.
+    """
+
+    name: str
+    result: Literal["ok", "advice", "warning", "failed"]
+    sentence: str
+    figures: dict[str, Any] | None = None
+
+
+async def judge(evaluator: Evaluator, job: Job) -> Judged:
+    """What a worker says of a job; a program that takes its worker down is a failure of that program."""
+    try:
+        return await evaluator.evaluate(job)
+    except SupervisorLost:
+        return Judged(job.source, Evaluation("", Status.DIED, "two workers died of this program"))
+    except JudgeStuck:
+        why = "the problem's own functions got stuck on its answer"
+        return Judged(job.source, Evaluation("", Status.UNSCORABLE, why))
+
+
+async def inspect_problem(problem: Problem, unsafe: bool) -> AsyncIterator[Check]:
+    """Try everything, in order; ends early where nothing further can be tried.
+
+    Args:
+        problem: loaded from a file.
+        unsafe: see `Judge`.
+    """
+    yield Check("block", "ok", "the file has exactly one block")
+    try:
+        find_entry(parse(problem.block), problem.entry)
+    except SourceError as error:
+        yield Check(
+            "entry",
+            "failed",
+            f"{error}; entry={problem.entry!r} must name a function at the block's top level",
+        )
+        return
+    yield Check("entry", "ok", f"it defines {problem.entry}()")
+    alone = _alone(problem, unsafe)
+    yield alone
+    if alone.result == "failed":
+        return
+    async with Evaluator(problem, 1, unsafe) as evaluator:
+        async for check in _with_worker(problem, evaluator, unsafe):
+            yield check
+    for check in _advice(problem):
+        yield check
+
+
+async def _with_worker(problem: Problem, evaluator: Evaluator, unsafe: bool) -> AsyncIterator[Check]:
+    seed = await judge(evaluator, Job(problem.block))
+    if seed.evaluation.status is not Status.OK:
+        trace = f"\n{seed.traceback}" if seed.traceback else ""
+        yield Check(
+            "seed", "failed", f"the seed program does not score: {_fault(seed.evaluation)}{trace}".rstrip()
+        )
+        return
+    yield Check("seed", "ok", f"the seed program scores {_value(problem, seed.evaluation)}")
+    yield await _same_again(problem, evaluator, seed)
+    if problem.repeats > 1:
+        yield await _spread(problem, evaluator, seed)
+    kinds = [("the seed", seed.evaluation)]
+    for name, source in problem.baselines.items():
+        line = await judge(evaluator, Job(source))
+        kinds.append((f"baseline {name}", line.evaluation))
+        yield _scored(problem, f"baseline {name}", line.evaluation)
+    yield _measures(problem, kinds)
+    for suite in problem.unseen:
+        yield _scored(
+            problem, f"unseen {suite}", (await judge(evaluator, Job(problem.block, suite=suite))).evaluation
+        )
+    yield await _cost(problem, evaluator, unsafe)
+
+
+def _value(problem: Problem, evaluation: Evaluation) -> str:
+    return f"{problem.objective.name} {evaluation.objective:.6g} {problem.objective.unit}".rstrip()
+
+
+def _fault(evaluation: Evaluation) -> str:
+    return f"{evaluation.status.value}: {evaluation.message}"
+
+
+def _alone(problem: Problem, unsafe: bool) -> Check:
+    """Import the block in the jail, without the rest of the file; and say how the seed will be run."""
+    with Runner(tuple(problem.preload), unsafe) as runner:
+        session = runner.start(problem.block, problem.entry, problem.limits)
+        try:
+            session.ready()
+        except Failure as failure:
+            return Check(
+                "alone",
+                "failed",
+                f"the block does not run alone, without the rest of the file: {failure.message}; "
+                f"import and define inside the block what it needs\n{failure.traceback}".rstrip(),
+            )
+        finally:
+            isolation = session.finish().isolation
+    try:
+        compile_expression(problem.block, problem.entry, numpy_functions())
+    except NotExpression as reason:
+        return Check(
+            "alone",
+            "ok",
+            f"the block runs alone, in a jail ({isolation}); it cannot be interpreted: {reason}",
+            {"form": "jailed"},
+        )
+    return Check(
+        "alone",
+        "ok",
+        f"the block runs alone in the jail ({isolation}); being an expression, it is interpreted",
+        {"form": "interpreted"},
+    )
+
+
+async def _same_again(problem: Problem, evaluator: Evaluator, seed: Judged) -> Check:
+    again = (await judge(evaluator, Job(problem.block))).evaluation
+    if (again.objective, again.behaviour) == (seed.evaluation.objective, seed.evaluation.behaviour):
+        return Check(
+            "repeatable",
+            "ok",
+            "the same program scores the same twice, to the last digit",
+            {"difference": 0.0},
+        )
+    if again.objective is None or seed.evaluation.objective is None:
+        return Check("repeatable", "failed", f"the second time the seed program gave {_fault(again)}")
+    difference = again.objective - seed.evaluation.objective
+    return Check(
+        "repeatable",
+        "warning",
+        f"two runs of the same program differ by {difference:.3g}: draw random numbers from a fixed seed in "
+        "score and simulate; if the program is random, take the seed as an input by repeats=",
+        {"difference": difference},
+    )
+
+
+async def _spread(problem: Problem, evaluator: Evaluator, seed: Judged) -> Check:
+    other = (await judge(evaluator, Job(problem.block, round=1))).evaluation
+    if other.objective is None or seed.evaluation.objective is None:
+        return Check("spread", "failed", f"with other seeds the seed program gave {_fault(other)}")
+    difference = abs(other.objective - seed.evaluation.objective)
+    sentence = (
+        f"with other random seeds the same program differs by {difference:.3g}; smaller gains mean nothing"
+    )
+    return Check("spread", "ok", sentence, {"difference": difference})
+
+
+def _scored(problem: Problem, what: str, evaluation: Evaluation) -> Check:
+    if evaluation.status is Status.OK:
+        return Check(what, "ok", f"{what}: {_value(problem, evaluation)}", {"value": evaluation.objective})
+    return Check(what, "failed", f"{what} does not score: {_fault(evaluation)}")
+
+
+def _measures(problem: Problem, kinds: list[tuple[str, Evaluation]]) -> Check:
+    if not problem.measures:
+        return Check("measures", "ok", "there are no measures to check")
+    outside = []
+    for who, evaluation in kinds:
+        for name, value in evaluation.measures.items():
+            measure = problem.bounds(name)
+            if not measure.low <= value <= measure.high:
+                outside.append(f"{name} of {who} is {value:.4g}, outside {measure.low:g}..{measure.high:g}")
+    if outside:
+        return Check(
+            "measures",
+            "warning",
+            "; ".join(outside) + ": it is clipped into the outermost bin; widen the bounds",
+        )
+    seen = [m.name for m in problem.measures if m.name not in STRUCTURAL]
+    return Check("measures", "ok", f"measures lie within their bounds: {', '.join(seen) or 'all structural'}")
+
+
+async def _cost(problem: Problem, evaluator: Evaluator, unsafe: bool) -> Check:
+    """How many evaluations one worker makes when it never waits for work, and where their time goes."""
+    started, done, batch, program = time.perf_counter(), 0, 1, 0.0
+    while (spent := time.perf_counter() - started) < _TIMING_SECONDS or done == 0:
+        made = await asyncio.gather(*(judge(evaluator, Job(problem.block)) for _ in range(batch)))
+        program += sum(one.evaluation.wall_seconds for one in made)
+        done += batch
+        batch = max(1, min(64, int(done / max(spent, 0.01) / 8)))
+    each, program = (time.perf_counter() - started) / done, program / done
+    trusted = _trusted(problem, unsafe)
+    # In form `step` the problem's simulation waits for the program: that time is the program's.
+    trusted = max(0.0, trusted - (program if problem.form == "step" else 0.0))
+    overhead = max(0.0, 1 - (program + trusted) / each)
+    return Check(
+        "cost",
+        "ok",
+        f"one evaluation of the seed takes {_time(each)}: {_time(program)} in the program, {_time(trusted)} "
+        f"in the problem's functions, {100 * overhead:.0f} % is our overhead; one worker buys some "
+        f"{60 / each:,.0f} proposals a minute",
+        {
+            "seconds": each,
+            "program": program,
+            "problem": trusted,
+            "overhead": overhead,
+            "proposals_per_minute": 60 / each,
+        },
+    )
+
+
+class _Stopwatch:
+    """Wraps the problem's functions and adds up their time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Any) -> Any:
+        def timed(*args: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*args)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        return timed if function is not None else None
+
+
+def _trusted(problem: Problem, unsafe: bool) -> float:
+    """Seconds that the problem's own functions take for one evaluation, measured in this process."""
+    watch = _Stopwatch()
+    measured = replace(problem, score=watch.around(problem.score), simulate=watch.around(problem.simulate))
+    made = Judge(measured, unsafe)
+    try:
+        made.judge(Job(problem.block))  # compiles and warms up
+        watch.seconds, count, started = 0.0, 0, time.perf_counter()
+        while count < 100 and (time.perf_counter() - started < _TIMING_SECONDS / 3 or count == 0):
+            made.judge(Job(problem.block))
+            count += 1
+    finally:
+        made.close()
+    return watch.seconds / count
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _advice(problem: Problem) -> Iterator[Check]:
+    if len(problem.measures) < 2:
+        has = "no measure" if not problem.measures else "one measure"
+        yield Check(
+            "measures?",
+            "advice",
+            f"it has {has}: two keep different kinds alive (nodes is always there)",
+        )
+    if not problem.unseen:
+        yield Check(
+            "unseen?",
+            "advice",
+            "no unseen cases: nobody will know whether a program learned more than its cases",
+        )
+    if not problem.baselines:
+        yield Check(
+            "baselines?",
+            "advice",
+            "no baselines: nobody will know whether the best is better than what is known",
+        )
+    if not problem.primitives:
+        yield Check(
+            "primitives?",
+            "advice",
+            "no primitives: without a model, proposals call only what the block calls already",
+        )
