@@ -4,6 +4,7 @@ Knows names of verbs, exit codes and broken pipes; what a verb does, and its opt
 """
 
 import argparse
+import codecs
 import contextlib
 import os
 import sys
@@ -86,7 +87,17 @@ def _prepare(stream: IO[str]) -> None:
     reconfigure(errors="backslashreplace")
     if locale in ("C", "POSIX") and "PYTHONIOENCODING" not in os.environ:
         # Python itself writes UTF-8 there (PEP 538, PEP 540), which such a terminal shows as garbage.
-        reconfigure(encoding="ascii")
+        codecs.register_error("evolve", _in_ascii)
+        reconfigure(encoding="ascii", errors="evolve")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Escapes, but for the mark of a cut, which takes one column in tables."""
+    assert isinstance(error, UnicodeEncodeError)
+    lost = error.object[error.start : error.end]
+    return "".join(
+        "~" if mark == "…" else mark.encode("ascii", "backslashreplace").decode() for mark in lost
+    ), error.end
 
 
 def _let_go() -> None:

@@ -18,7 +18,7 @@ class Config:
         window: proposal n sees the commits up to n - window, whatever the number of workers.
         uniform: share of parents drawn uniformly from the filled cells.
         greedy: share of parents that are the island's best, at the end of annealing.
-        anneal: evaluations over which that share grows from zero.
+        anneal: evaluations over which that share grows, from a fifth of it.
         pressure: how strongly rank counts among the other parents; 0 is uniform.
         fatigue: how fast a parent's weight falls with its uses; 0 is never.
         reset: evaluations after which the worse half of the islands starts again from the better half's best.
@@ -26,6 +26,7 @@ class Config:
         mates: other elites handed to a mutator, for crossover.
         tune: most evaluations spent on the constants of one fresh structure; 0 for no tuning.
         tune_each: evaluations spent a constant.
+        keep: share of the fresh structures that go on being tuned at each look.
         retest: whether would-be elites are evaluated again where the objective is random.
     """
 
@@ -34,20 +35,21 @@ class Config:
     uniform: float = 0.1
     greedy: float = 0.5
     anneal: int = 20_000
-    pressure: float = 2.0
+    pressure: float = 6.0
     fatigue: float = 0.5
     reset: int = 10_000
     migrate: int = 2_000
     mates: int = 2
-    tune: int = 100
-    tune_each: int = 10
+    tune: int = 40
+    tune_each: int = 5
+    keep: float = 0.3
     retest: bool = True
 
     def __post_init__(self) -> None:
         for name, low in (("islands", 1), ("window", 1), ("reset", 1), ("migrate", 1), ("mates", 0), ("tune", 0)):
             if getattr(self, name) < low:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; at least {low}")
-        for name in ("uniform", "greedy"):
+        for name in ("uniform", "greedy", "keep"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; a share between 0 and 1")
 

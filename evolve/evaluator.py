@@ -4,22 +4,24 @@ A judge loads the problem by its path, runs programs (interpreted where they are
 scores plain data. Knows nothing of archives, mutators or the ledger.
 """
 
+import math
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evolve.fastcore.interpret import NotExpression, NotInterpretable, Plan, compile_expression, numpy_functions
 from evolve.fastcore.pool import Pool
 from evolve.fastcore.runner import Failure, Runner
 from evolve.loader import factory_of
+from evolve.mutators.screening import RUNGS
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
 from evolve.statement import Case, Problem
 from evolve.programs_db.records import Evaluation, Status, Trial
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
 
-__all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge"]
+__all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge", "tuning_budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,28 @@ class TuneOrder:
         budget: most evaluations.
         each: evaluations a constant.
         seed: of CMA-ES.
-        bar: objective that an untuned or half-tuned program is measured against; None for no bar.
+        bars: objective to be reached at each of `screening.RUNGS`; None where anything passes.
     """
 
     budget: int
     each: int
     seed: int
-    bar: float | None = None
+    bars: tuple[float | None, ...] = ()
+
+    def rules(self, constants: int, better: Literal["min", "max"]) -> Rules:
+        """The tuner's rules for so many constants."""
+        budget = tuning_budget(self.budget, self.each, constants)
+        bars = tuple(
+            (max(1, math.ceil(share * budget)), bar)
+            for share, bar in zip(RUNGS, self.bars, strict=False)
+            if bar is not None
+        )
+        return Rules(budget, self.seed, better, bars)
+
+
+def tuning_budget(most: int, each: int, constants: int) -> int:
+    """Trials for so many constants, the program as proposed included."""
+    return min(most, each * constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ class Job:
         suite: "" for the training cases, else the name of a suite of unseen cases.
         tune: whether and how to tune its constants first.
         round: which seeds the repeats of a random objective get: 0 at first, 1 when an elite is tested again.
+        quick: score the cases of the first stage alone, as the tuner does.
         detail: whether outcomes are wanted back (`evolve eval`).
     """
 
@@ -55,6 +73,7 @@ class Job:
     suite: str = ""
     tune: TuneOrder | None = None
     round: int = 0
+    quick: bool = False
     detail: bool = False
 
 
@@ -84,6 +103,7 @@ class Judge:
         self.functions = numpy_functions()
         self._runner: Runner | None = None
         self._last: tuple[str, Plan | None] | None = None  # a tuner asks for one program many times
+        self._bound: Interpreted | None = None
 
     def close(self) -> None:
         """End the zygote, if one was started."""
@@ -93,39 +113,37 @@ class Judge:
 
     def judge(self, job: Job) -> Judged:
         """Evaluate a program; never raises for anything that a program does."""
-        first = self._once(job)
         order = job.tune
-        if order is None or order.budget < 1 or first.evaluation.status not in (Status.OK, Status.REJECTED):
-            return first
-        values = tunable(job.source, self.problem.entry)
-        if not values:
-            return first
-        return self._tuned(job, order, first, tuple(values))
+        values = tunable(job.source, self.problem.entry) if order is not None else ()
+        if order is None or order.budget < 1 or not values:
+            return self._once(job)
+        return self._tuned(job, order, values)
 
-    def _tuned(self, job: Job, order: TuneOrder, first: Judged, values: tuple[float, ...]) -> Judged:
-        objective = self.problem.objective
-        best = first.evaluation.objective
-        budget = min(order.budget, order.each * len(values))
-        rules = Rules(budget, order.seed, objective.direction, order.bar)
-        result = tune(values, lambda constants: self._trial(job, constants), rules, best)
-        if result.objective is None or (best is not None and not objective.better(result.objective, best)):
-            return Judged(first.source, first.evaluation, result.trials, first.traceback, first.outcomes)
-        # What counts is the text that is kept: it is judged from scratch, as anyone can do again.
-        final = self._once(Job(substitute(job.source, self.problem.entry, result.values), round=job.round))
-        return Judged(final.source, final.evaluation, result.trials, final.traceback)
+    def _tuned(self, job: Job, order: TuneOrder, values: tuple[float, ...]) -> Judged:
+        """Tune on the cases of the first stage, then judge from scratch the text that is kept."""
+        first: list[Judged] = []
 
-    def _trial(self, job: Job, constants: tuple[float, ...]) -> float | None:
-        judged = self._once(Job(job.source, round=job.round), constants)
-        return judged.evaluation.objective
+        def trial(constants: tuple[float, ...]) -> float | None:
+            judged = self._once(replace(job, quick=True), constants if first else None, many=bool(first))
+            if not first:
+                first.append(judged)
+            return judged.evaluation.objective
 
-    def _once(self, job: Job, constants: tuple[float, ...] | None = None) -> Judged:
+        result = tune(values, trial, order.rules(len(values), self.problem.objective.direction))
+        if result.values != values:
+            job = Job(substitute(job.source, self.problem.entry, result.values), round=job.round)
+        elif not self.problem.stages:
+            return replace(first[0], trials=result.trials)
+        return replace(self._once(job), trials=result.trials)
+
+    def _once(self, job: Job, constants: tuple[float, ...] | None = None, many: bool = False) -> Judged:
         try:
             plan = self._compiled(job.source)
         except NotExpression as reason:
             return self._failed(job, Failure("error", str(reason)))
         if plan is not None:
             try:
-                return self._run(job, Interpreted(plan, constants))
+                return self._run(job, self._interpreted(plan, constants, many))
             except NotInterpretable:
                 pass  # for instance an integer beyond 64 bits: the jail has no such bound
         source = job.source if constants is None else substitute(job.source, self.problem.entry, constants)
@@ -151,6 +169,15 @@ class Judge:
                 self._last = source, None
         return self._last[1]
 
+    def _interpreted(self, plan: Plan, constants: tuple[float, ...] | None, many: bool) -> Interpreted:
+        """A session; where one plan is tried with many constants, what does not depend on them is kept."""
+        if not many:
+            return Interpreted(plan, constants)
+        if self._bound is None or self._bound.plan is not plan:
+            self._bound = Interpreted(plan, constants, bind=True)
+        self._bound.constants = constants
+        return self._bound
+
     def _jail(self) -> Runner:
         if self._runner is None:
             self._runner = Runner(preload=tuple(self.problem.preload), unsafe=self.unsafe)
@@ -162,7 +189,7 @@ class Judge:
 
     def _run(self, job: Job, session: Session) -> Judged:
         try:
-            scored = self.scorer.run(session, self._cases(job), job.round)
+            scored = self.scorer.run(session, self._cases(job), job.round, job.quick)
         except Stopped as stop:
             scored = Scored(stop.status, stop.message, traceback=stop.traceback)
         except Failure as failure:

@@ -15,7 +15,7 @@ from evolve.programs_db.archive import Archive
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import Point, ancestors, best_so_far
 from evolve.programs_db.records import Elite, Measure, Objective
-from evolve.summary import last_document, objective_of
+from evolve.summary import ended_document, last_document, objective_of
 
 if TYPE_CHECKING:
     import pandas
@@ -61,10 +61,14 @@ class Run:
             self.measures = tuple(Measure(*measure) for measure in about["measures"])
             self.config: dict[str, Any] = making["config"]
             self.seed: int = making["seed"]
+            self._ended = ended_document(book)
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """What the last session told at its end; of one that was killed or goes on, what the ledger tells now."""
+        """What the last session told at its end; of one that was killed or goes on, what the ledger tells."""
+        if self._ended is not None:
+            return self._ended
+        # Made when it is asked for: it reads everything.
         with Ledger.read(self.ledger) as book:
             return last_document(book)
 

@@ -5,14 +5,13 @@ Everything is run as a search would run it, through one worker of the pool. Know
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from evolve.evaluator import Evaluator, Job, Judge, Judged
 from evolve.fastcore.interpret import NotExpression, compile_expression, numpy_functions
 from evolve.fastcore.pool import JudgeStuck, SupervisorLost
-from evolve.fastcore.runner import Failure, Runner
 from evolve.programs_db.records import Evaluation, Status
 from evolve.source import SourceError, find_entry, parse
 from evolve.statement import STRUCTURAL, Problem
@@ -20,6 +19,7 @@ from evolve.statement import STRUCTURAL, Problem
 __all__ = ["Check", "inspect_problem", "judge"]
 
 _TIMING_SECONDS = 1.5
+_TO_THE_JAIL = "\nif True:\n    pass\n"  # no expression program, and the same otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,33 @@ async def judge(evaluator: Evaluator, job: Job) -> Judged:
         return Judged(job.source, Evaluation("", Status.UNSCORABLE, why))
 
 
-async def inspect_problem(problem: Problem, unsafe: bool) -> AsyncIterator[Check]:
+class _Worker:
+    """One worker of a pool, asked from ordinary code, so that Ctrl-C is heard between two questions too."""
+
+    def __init__(self, problem: Problem, unsafe: bool) -> None:
+        self.evaluator = Evaluator(problem, 1, unsafe)
+        self.loop = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self.loop.__enter__()
+        self.loop.run(self.evaluator.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.run(self.evaluator.__aexit__())
+        self.loop.close()
+
+    def judge(self, source: str, **how: Any) -> Judged:
+        return self.many([Job(source, **how)])[0]
+
+    def many(self, jobs: Sequence[Job]) -> list[Judged]:
+        return self.loop.run(self._many(jobs))
+
+    async def _many(self, jobs: Sequence[Job]) -> list[Judged]:
+        return await asyncio.gather(*(judge(self.evaluator, job) for job in jobs))
+
+
+def inspect_problem(problem: Problem, unsafe: bool) -> Iterator[Check]:
     """Try everything, in order; ends early where nothing further can be tried.
 
     Args:
@@ -61,26 +87,18 @@ async def inspect_problem(problem: Problem, unsafe: bool) -> AsyncIterator[Check
     try:
         find_entry(parse(problem.block), problem.entry)
     except SourceError as error:
-        yield Check(
-            "entry",
-            "failed",
-            f"{error}; entry={problem.entry!r} must name a function at the block's top level",
-        )
+        mend = f"entry={problem.entry!r} must name a function at the block's top level"
+        yield Check("entry", "failed", f"{error}; {mend}")
         return
     yield Check("entry", "ok", f"it defines {problem.entry}()")
-    alone = _alone(problem, unsafe)
-    yield alone
-    if alone.result == "failed":
-        return
-    async with Evaluator(problem, 1, unsafe) as evaluator:
-        async for check in _with_worker(problem, evaluator, unsafe):
-            yield check
-    for check in _advice(problem):
-        yield check
+    with _Worker(problem, unsafe) as worker:
+        yield from _with_worker(problem, worker, unsafe)
+    yield from _advice(problem)
 
 
-async def _with_worker(problem: Problem, evaluator: Evaluator, unsafe: bool) -> AsyncIterator[Check]:
-    seed = await judge(evaluator, Job(problem.block))
+def _with_worker(problem: Problem, worker: _Worker, unsafe: bool) -> Iterator[Check]:
+    seed = worker.judge(problem.block)
+    yield _alone(problem, worker, seed)
     if seed.evaluation.status is not Status.OK:
         trace = f"\n{seed.traceback}" if seed.traceback else ""
         yield Check(
@@ -88,20 +106,18 @@ async def _with_worker(problem: Problem, evaluator: Evaluator, unsafe: bool) -> 
         )
         return
     yield Check("seed", "ok", f"the seed program scores {_value(problem, seed.evaluation)}")
-    yield await _same_again(problem, evaluator, seed)
+    yield _same_again(problem, worker, seed)
     if problem.repeats > 1:
-        yield await _spread(problem, evaluator, seed)
+        yield _spread(problem, worker, seed)
     kinds = [("the seed", seed.evaluation)]
     for name, source in problem.baselines.items():
-        line = await judge(evaluator, Job(source))
+        line = worker.judge(source)
         kinds.append((f"baseline {name}", line.evaluation))
         yield _scored(problem, f"baseline {name}", line.evaluation)
     yield _measures(problem, kinds)
     for suite in problem.unseen:
-        yield _scored(
-            problem, f"unseen {suite}", (await judge(evaluator, Job(problem.block, suite=suite))).evaluation
-        )
-    yield await _cost(problem, evaluator, unsafe)
+        yield _scored(problem, f"unseen {suite}", worker.judge(problem.block, suite=suite).evaluation)
+    yield _cost(problem, worker, unsafe)
 
 
 def _value(problem: Problem, evaluation: Evaluation) -> str:
@@ -112,61 +128,52 @@ def _fault(evaluation: Evaluation) -> str:
     return f"{evaluation.status.value}: {evaluation.message}"
 
 
-def _alone(problem: Problem, unsafe: bool) -> Check:
-    """Import the block in the jail, without the rest of the file; and say how the seed will be run."""
-    with Runner(tuple(problem.preload), unsafe) as runner:
-        session = runner.start(problem.block, problem.entry, problem.limits)
-        try:
-            session.ready()
-        except Failure as failure:
-            return Check(
-                "alone",
-                "failed",
-                f"the block does not run alone, without the rest of the file: {failure.message}; "
-                f"import and define inside the block what it needs\n{failure.traceback}".rstrip(),
-            )
-        finally:
-            isolation = session.finish().isolation
+def _alone(problem: Problem, worker: _Worker, seed: Judged) -> Check:
+    """Run the block in the jail, without the rest of the file, also where it would be interpreted."""
+    if seed.evaluation.isolation == "interpreted":
+        jailed = worker.judge(problem.block.rstrip() + _TO_THE_JAIL).evaluation
+        how, figures = "being an expression, it is interpreted", {"form": "interpreted"}
+    else:
+        jailed, figures = seed.evaluation, {"form": "jailed"}
+        how = "it cannot be interpreted" + _why_not(problem)
+    if jailed.status in (Status.ERROR, Status.DIED, Status.MEMORY):
+        mend = "import and define inside the block what it needs"
+        sentence = f"the block does not run alone, without the rest of the file: {jailed.message}; {mend}"
+        return Check("alone", "failed", sentence)
+    if jailed.objective != seed.evaluation.objective:
+        sentence = (
+            f"interpreted, the seed scores {seed.evaluation.objective}; jailed, {jailed.objective}: "
+            "this is an error of evolve, please report it"
+        )
+        return Check("alone", "warning", sentence)
+    return Check("alone", "ok", f"the block runs alone in the jail ({jailed.isolation}); {how}", figures)
+
+
+def _why_not(problem: Problem) -> str:
     try:
         compile_expression(problem.block, problem.entry, numpy_functions())
     except NotExpression as reason:
-        return Check(
-            "alone",
-            "ok",
-            f"the block runs alone, in a jail ({isolation}); it cannot be interpreted: {reason}",
-            {"form": "jailed"},
-        )
-    return Check(
-        "alone",
-        "ok",
-        f"the block runs alone in the jail ({isolation}); being an expression, it is interpreted",
-        {"form": "interpreted"},
-    )
+        return f": {reason}"
+    return ""
 
 
-async def _same_again(problem: Problem, evaluator: Evaluator, seed: Judged) -> Check:
-    again = (await judge(evaluator, Job(problem.block))).evaluation
+def _same_again(problem: Problem, worker: _Worker, seed: Judged) -> Check:
+    again = worker.judge(problem.block).evaluation
     if (again.objective, again.behaviour) == (seed.evaluation.objective, seed.evaluation.behaviour):
-        return Check(
-            "repeatable",
-            "ok",
-            "the same program scores the same twice, to the last digit",
-            {"difference": 0.0},
-        )
+        sentence = "the same program scores the same twice, to the last digit"
+        return Check("repeatable", "ok", sentence, {"difference": 0.0})
     if again.objective is None or seed.evaluation.objective is None:
         return Check("repeatable", "failed", f"the second time the seed program gave {_fault(again)}")
     difference = again.objective - seed.evaluation.objective
-    return Check(
-        "repeatable",
-        "warning",
+    sentence = (
         f"two runs of the same program differ by {difference:.3g}: draw random numbers from a fixed seed in "
-        "score and simulate; if the program is random, take the seed as an input by repeats=",
-        {"difference": difference},
+        "score and simulate; if the program is random, take the seed as an input by repeats="
     )
+    return Check("repeatable", "warning", sentence, {"difference": difference})
 
 
-async def _spread(problem: Problem, evaluator: Evaluator, seed: Judged) -> Check:
-    other = (await judge(evaluator, Job(problem.block, round=1))).evaluation
+def _spread(problem: Problem, worker: _Worker, seed: Judged) -> Check:
+    other = worker.judge(problem.block, round=1).evaluation
     if other.objective is None or seed.evaluation.objective is None:
         return Check("spread", "failed", f"with other seeds the seed program gave {_fault(other)}")
     difference = abs(other.objective - seed.evaluation.objective)
@@ -201,11 +208,11 @@ def _measures(problem: Problem, kinds: list[tuple[str, Evaluation]]) -> Check:
     return Check("measures", "ok", f"measures lie within their bounds: {', '.join(seen) or 'all structural'}")
 
 
-async def _cost(problem: Problem, evaluator: Evaluator, unsafe: bool) -> Check:
+def _cost(problem: Problem, worker: _Worker, unsafe: bool) -> Check:
     """How many evaluations one worker makes when it never waits for work, and where their time goes."""
     started, done, batch, program = time.perf_counter(), 0, 1, 0.0
     while (spent := time.perf_counter() - started) < _TIMING_SECONDS or done == 0:
-        made = await asyncio.gather(*(judge(evaluator, Job(problem.block)) for _ in range(batch)))
+        made = worker.many([Job(problem.block)] * batch)
         program += sum(one.evaluation.wall_seconds for one in made)
         done += batch
         batch = max(1, min(64, int(done / max(spent, 0.01) / 8)))

@@ -119,8 +119,8 @@ def _execute(path: Path) -> Any:
             sys.path.append(folder)  # a problem may import its neighbours; appended, so it shadows nothing
         spec.loader.exec_module(module)
         return module
-    except (ProblemError, UsageError):
-        raise
+    except (ProblemError, UsageError) as error:
+        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except Exception as error:  # noqa: BLE001 - a researcher's file may raise anything; said with its place
         raise ProblemError(f"{path}: {_where(error, path)}{type(error).__name__}: {error}") from error
     finally:

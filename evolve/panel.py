@@ -34,7 +34,7 @@ def emit(event: str, **about: Any) -> None:
 
 
 def _write(stream: IO[str], line: str) -> None:
-    """Write a line. If the reader has gone, the run is interrupted, once and cleanly: the ledger is what counts."""
+    """Write a line; if the reader has gone, interrupt the run, once and cleanly: only the ledger counts."""
     try:
         stream.write(line + "\n")
         stream.flush()

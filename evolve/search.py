@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from evolve.config import Config
-from evolve.evaluator import Job, Judged, TuneOrder
+from evolve.evaluator import Job, Judged, TuneOrder, tuning_budget
 from evolve.mutators.bandit import reward_of
 from evolve.mutators.base import Context, Draft, Mutator
+from evolve.mutators.screening import Screening
 from evolve.statement import STRUCTURAL, Problem
 from evolve.programs_db.archive import AddStatus, Archive
 from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
@@ -62,6 +63,7 @@ class Search:
         self.mutator = mutator
         self.init = tuple(init)
         self.archive = Archive(problem.objective, problem.measures, config.islands)
+        self.screening = Screening(problem.objective, config.keep)
         self.tally = Tally()
         self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
         self._programs: dict[int, str] = {}  # number -> program, for those a duplicate may point at
@@ -94,7 +96,7 @@ class Search:
             staleness=number - self.tally.proposals,
             error=draft.error,
         )
-        return self._pending(proposal, draft, self._order(number, draft, parent.objective))
+        return self._pending(proposal, draft, self._order(number, draft))
 
     def _given(self, number: int, mutator: str, source: str) -> Pending:
         island = number % self.config.islands
@@ -107,11 +109,12 @@ class Search:
         proposal = Proposal(number, island, mutator, draft=draft.canonical)
         return self._pending(proposal, draft, None)
 
-    def _order(self, number: int, draft: Draft, bar: float) -> TuneOrder | None:
+    def _order(self, number: int, draft: Draft) -> TuneOrder | None:
         """Constants of a fresh structure are tuned once: untuned scores say little about a structure."""
         if draft.error or not self.config.tune or not draft.constants or draft.structure in self._structures:
             return None
-        return TuneOrder(self.config.tune, self.config.tune_each, (self.seed * 1_000_003 + number) % 2**31 + 1, bar)
+        seed = (self.seed * 1_000_003 + number) % 2**31 + 1
+        return TuneOrder(self.config.tune, self.config.tune_each, seed, self.screening.bars())
 
     def _pending(self, proposal: Proposal, draft: Draft, order: TuneOrder | None) -> Pending:
         if draft.error:
@@ -140,7 +143,9 @@ class Search:
         else:
             program = program_of(judged.source, self.problem.entry)
         evaluation = self.evaluation_of(self.problem, program, judged)
-        cost = 1 + len(judged.trials)
+        # The first trial is the program as proposed; what is kept of a tuning is judged once more, on all cases.
+        again = judged.source != draft.source or bool(self.problem.stages)
+        cost = len(judged.trials) + again if judged.trials else 1
         return Commit(
             replace(proposal, program=program.id, evaluations=cost), program, evaluation, judged.trials
         )
@@ -198,6 +203,8 @@ class Search:
                 self._proposed.setdefault(proposal.draft, proposal.number)
                 self._proposed.setdefault(program.canonical, proposal.number)
             self._count_clipped(evaluation)
+            constants = len(commit.trials[0].constants) if commit.trials else 0
+            self.screening.note(commit, tuning_budget(self.config.tune, self.config.tune_each, constants))
         if proposal.mutator == self.mutator.name:
             self.mutator.credit(proposal.operator, self._reward(proposal, added, best), proposal.evaluations)
 

@@ -10,6 +10,7 @@ from evolve.programs_db.records import Elite
 __all__ = ["choose_mates", "choose_parent", "greedy_share", "key"]
 
 _ATTEMPTS = 8
+_FIRST = 0.2
 
 
 def key(seed: int, number: int) -> random.Random:
@@ -19,8 +20,9 @@ def key(seed: int, number: int) -> random.Random:
 
 
 def greedy_share(config: Config, evaluations: int) -> float:
-    """Share of parents that are the island's best: grows linearly from 0 over `config.anneal` evaluations."""
-    return config.greedy * min(1.0, evaluations / config.anneal) if config.anneal else config.greedy
+    """Share of parents that are the island's best: grows from a fifth of it over `config.anneal` evaluations."""
+    done = min(1.0, evaluations / config.anneal) if config.anneal else 1.0
+    return config.greedy * (_FIRST + (1.0 - _FIRST) * done)
 
 
 def choose_parent(

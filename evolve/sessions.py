@@ -4,10 +4,12 @@ import time
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from evolve.fastcore.interpret import InterpretError, Plan
+from evolve.fastcore.interpret import Bound, InterpretError, Plan
 from evolve.fastcore.runner import Failure, Usage
 
 __all__ = ["Interpreted", "Session"]
+
+_MOST_BOUND = 32
 
 
 class Session(Protocol):
@@ -36,12 +38,14 @@ class Interpreted:
     Args:
         plan: the compiled program.
         constants: values for its tunable constants, or None for those in its text.
+        bind: keep what does not depend on the constants, for inputs that come again and again.
     """
 
-    def __init__(self, plan: Plan, constants: tuple[float, ...] | None = None) -> None:
+    def __init__(self, plan: Plan, constants: tuple[float, ...] | None = None, bind: bool = False) -> None:
         self.plan = plan
         self.constants = constants
         self.seconds = 0.0
+        self._bounds: dict[int, tuple[tuple[Any, ...], Bound]] | None = {} if bind else None
 
     def __enter__(self) -> Self:
         return self
@@ -61,11 +65,22 @@ class Interpreted:
         """
         started = time.perf_counter()
         try:
+            if self._bounds is not None:
+                return self._bound(args).run(self.constants)
             return self.plan.run(args, self.constants)
         except InterpretError as error:
             raise Failure("error", f"{error.kind}: {error.message}") from None
         finally:
             self.seconds += time.perf_counter() - started
+
+    def _bound(self, args: tuple[Any, ...]) -> Bound:
+        assert self._bounds is not None
+        known = self._bounds.get(id(args))
+        if known is None or known[0] is not args:  # the tuple is kept, so its id cannot come again
+            if len(self._bounds) >= _MOST_BOUND:
+                self._bounds.clear()
+            known = self._bounds[id(args)] = args, self.plan.bind(args)
+        return known[1]
 
     def finish(self) -> Usage:
         """What it used; memory is not measured."""

@@ -297,7 +297,7 @@ class ProblemFactory:
                 f"problem {self.name!r} was not defined in a file ({path}), so no worker can load it; "
                 "write it to a .py file and load that"
             )
-        made = self.function(**given)
+        made = self._made(path, given)
         if not isinstance(made, Problem):
             raise ProblemError(f"problem {path}: {self.name}() returned {type(made).__name__}, not a Problem")
         try:
@@ -314,6 +314,14 @@ class ProblemFactory:
             description=inspect.getdoc(inspect.getmodule(self.function)) or self.__doc__ or "",
             origin=Origin(path.resolve(), self.name, given),
         )
+
+    def _made(self, path: Path, given: Mapping[str, Any]) -> Problem:
+        try:
+            return self.function(**given)
+        except (ProblemError, UsageError) as error:
+            raise type(error)(f"{path}: {error}") from None
+        except Exception as error:  # a researcher's factory may raise anything; said with its place
+            raise ProblemError(f"{path}: {self.name}() raised {type(error).__name__}: {error}") from error
 
     def _checked(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         known = self.signature.parameters

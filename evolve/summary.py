@@ -3,6 +3,7 @@
 Made from the ledger alone (and, at the end of a session, what was scored then), so it can be made again.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from evolve.programs_db.lineage import statuses, top
 from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Objective
 
-__all__ = ["document", "last_document", "objective_of"]
+__all__ = ["document", "ended_document", "last_document", "objective_of"]
 
 _WEAKEST_FIRST = ("none", "basic", "strict", "interpreted")
 
@@ -97,6 +98,18 @@ def _isolation(book: Reading) -> str:
     return next((level for level in _WEAKEST_FIRST if level in used), "")
 
 
+def ended_document(book: Reading) -> dict[str, Any] | None:
+    """What the last session told when it ended; None if it was killed or goes on."""
+    rows = book.query(
+        "SELECT e.totals FROM sessions s LEFT JOIN endings e ON e.session = s.id "
+        "WHERE s.rescore = 0 ORDER BY s.id DESC LIMIT 1"
+    )
+    if not rows or not rows[0]["totals"]:
+        return None
+    told: dict[str, Any] = json.loads(rows[0]["totals"])
+    return {**told, "ledger": str(book.path)}
+
+
 def last_document(book: Reading, hashed: bool = True) -> dict[str, Any]:
     """What the last session that ended told; where it was killed, what the ledger alone can tell.
 
@@ -104,14 +117,8 @@ def last_document(book: Reading, hashed: bool = True) -> dict[str, Any]:
         book: the ledger.
         hashed: whether the content hash is wanted where it was not told (4 s for 200,000 programs).
     """
-    import json
-
-    rows = book.query(
-        "SELECT e.totals FROM sessions s LEFT JOIN endings e ON e.session = s.id "
-        "WHERE s.rescore = 0 ORDER BY s.id DESC LIMIT 1"
-    )
-    if rows and rows[0]["totals"]:
-        told: dict[str, Any] = json.loads(rows[0]["totals"])
-        return {**told, "ledger": str(book.path)}
+    ended = ended_document(book)
+    if ended is not None:
+        return ended
     elapsed = book.query("SELECT coalesce(max(elapsed), 0) AS seconds FROM proposals")[0]["seconds"]
     return document(book, "killed or still running", {"seconds": elapsed}, hashed=hashed)

@@ -18,11 +18,15 @@ __all__ = ["Primitive", "Production", "Vocabulary", "accepts", "call", "constant
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """A function that proposals may call by position; without arguments, a name of that kind.
+    """A function that proposals may call by position; without arguments, a name or a whole number of that kind.
+
+    `Primitive("np.sum", ("vec", 0), "num")` calls `np.sum(v, 0)`: a whole number in `args` stands there as it
+    is. `Primitive("2", (), "index")` says that 2 is an index. One function may come several times, with other
+    kinds; coming twice with the same makes it twice as likely.
 
     Args:
         name: as the block writes it, for instance "np.exp"; its module must be imported in the block.
-        args: kinds of its arguments.
+        args: kinds of its arguments, or whole numbers.
         kind: kind of its value: num, int, bool, vec, index or any word of the problem's own.
 
     Raises:
@@ -30,19 +34,23 @@ class Primitive:
     """
 
     name: str
-    args: tuple[str, ...]
+    args: tuple[str | int, ...]
     kind: str
 
     def __post_init__(self) -> None:
-        if not all(part.isidentifier() for part in self.name.split(".")):
-            raise ValueError(
-                f"primitive {self.name!r} is no name; write it as the block would, like 'np.exp'"
-            )
+        if self.literal is None and not all(part.isidentifier() for part in self.name.split(".")):
+            raise ValueError(f"primitive {self.name!r} is no name; write it as the block would, like 'np.exp'")
+        if self.literal is not None and self.args:
+            raise ValueError(f"primitive {self.name!r}: a number takes no arguments")
         for kind in (*self.args, self.kind):
-            if not kind.isidentifier():
-                raise ValueError(
-                    f"primitive {self.name!r}: kind {kind!r} is no word; say num, bool, int, ..."
-                )
+            if isinstance(kind, str) and not kind.isidentifier():
+                raise ValueError(f"primitive {self.name!r}: kind {kind!r} is no word; say num, bool, int, ...")
+
+    @property
+    def literal(self) -> int | None:
+        """The whole number that it is, if it is one."""
+        digits = self.name.removeprefix("-")
+        return int(self.name) if digits.isascii() and digits.isdigit() else None
 
 
 def accepts(wanted: str, kind: str | None) -> bool:
@@ -97,17 +105,22 @@ class Production:
         kind: kind of the whole.
         operator: an operator class of `ast`, or None for a call.
         function: what is called, or None.
+        fixed: literals among a call's arguments, by their place, the first one first.
     """
 
     args: tuple[str, ...]
     kind: str
     operator: type[ast.AST] | None = None
     function: Node | None = None
+    fixed: tuple[tuple[int, Node], ...] = ()
 
     def build(self, parts: Sequence[Node]) -> Node:
         """The expression from its parts, one for each of `args` (for a power, the exponent is the second)."""
         if self.function is not None:
-            return call(self.function, parts)
+            whole = list(parts)
+            for place, literal in self.fixed:
+                whole.insert(place, literal)
+            return call(self.function, whole)
         operator = self.operator
         if operator is ast.USub:
             if parts[0].kind is ast.UnaryOp and parts[0].fields[0] is ast.USub:
@@ -118,6 +131,12 @@ class Production:
         return Node(ast.BinOp, (parts[0], operator, parts[1]))
 
 
+def _called(one: Primitive) -> Production:
+    fixed = tuple((place, number(value)) for place, value in enumerate(one.args) if isinstance(value, int))
+    kinds = tuple(kind for kind in one.args if isinstance(kind, str))
+    return Production(kinds, one.kind, function=name_node(one.name), fixed=fixed)
+
+
 COMPARISONS: tuple[type[ast.AST], ...] = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 ARITHMETIC: Mapping[str, tuple[type[ast.AST], ...]] = {
     "num": (ast.Add, ast.Sub, ast.Mult, ast.Div),
@@ -125,6 +144,11 @@ ARITHMETIC: Mapping[str, tuple[type[ast.AST], ...]] = {
     "int": (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod),
     "bool": (ast.BitAnd, ast.BitOr),  # not `and`: a truth value may be an array
 }
+
+
+# How often arithmetic is drawn, beside once for each other way to build an expression: formulas are mostly sums
+# and products, and a vocabulary of twenty functions would drown them.
+_WEIGHT: Mapping[type[ast.AST], int] = {ast.Add: 3, ast.Sub: 3, ast.Mult: 3, ast.Div: 2}
 
 
 def _built_in() -> list[Production]:
@@ -137,6 +161,7 @@ def _built_in() -> list[Production]:
         Production((kind, kind), kind, operator)
         for kind, operators in ARITHMETIC.items()
         for operator in operators
+        for _ in range(_WEIGHT.get(operator, 1))
     ]
     made += [Production(("vec", "num"), "vec", operator) for operator in ARITHMETIC["vec"]]
     made += [Production(("num", "vec"), "vec", operator) for operator in (ast.Sub, ast.Div)]
@@ -161,29 +186,38 @@ class Vocabulary:
     primitives: tuple[Primitive, ...] = ()
     declared: bool = False
     productions: Mapping[str, tuple[Production, ...]] = field(init=False, compare=False)
-    functions: Mapping[str, Primitive] = field(init=False, compare=False)
-    swaps: Mapping[tuple[tuple[str, ...], str], tuple[Node, ...]] = field(init=False, compare=False)
+    functions: Mapping[str, tuple[Primitive, ...]] = field(init=False, compare=False)
+    swaps: Mapping[tuple[tuple[str | int, ...], str], tuple[Node, ...]] = field(init=False, compare=False)
     names: Mapping[str, str] = field(init=False, compare=False)
+    literals: Mapping[str, tuple[Node, ...]] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         productions: dict[str, list[Production]] = {}
-        swaps: dict[tuple[tuple[str, ...], str], list[Node]] = {}
-        called = [one for one in self.primitives if one.args]
-        made = [Production(one.args, one.kind, function=name_node(one.name)) for one in called]
-        for production in (*_BUILT_IN, *made):
+        for production in (*_BUILT_IN, *(_called(one) for one in self.primitives if one.args)):
             productions.setdefault(production.kind, []).append(production)
-            if production.function is not None:
-                swaps.setdefault((production.args, production.kind), []).append(production.function)
+        swaps: dict[tuple[tuple[str | int, ...], str], list[Node]] = {}
+        functions: dict[str, list[Primitive]] = {}
+        literals: dict[str, list[Node]] = {}
+        for one in self.primitives:
+            if one.args:
+                swaps.setdefault((one.args, one.kind), []).append(name_node(one.name))
+                functions.setdefault(one.name, []).append(one)
+            elif one.literal is not None:
+                literals.setdefault(one.kind, []).append(number(one.literal))
+        named = [one for one in self.primitives if not one.args and one.literal is None]
         self._set("productions", {kind: tuple(some) for kind, some in productions.items()})
         self._set("swaps", {signature: tuple(some) for signature, some in swaps.items()})
-        self._set("functions", {one.name: one for one in called})
-        self._set("names", {one.name: one.kind for one in self.primitives if not one.args})
+        self._set("functions", {name: tuple(dict.fromkeys(some)) for name, some in functions.items()})
+        self._set("literals", {kind: tuple(some) for kind, some in literals.items()})
+        self._set("names", {one.name: one.kind for one in named})
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def constant(self, kind: str, rng: random.Random) -> Node | None:
-        """A fresh constant of a kind: small round numbers, or log-uniform over four decades, either sign."""
+        """A fresh constant of a kind: one of the problem's, else small round numbers or log-uniform ones."""
+        if kind in self.literals:
+            return self.literals[kind][int(rng.random() * len(self.literals[kind]))]
         if kind == "num":
             if rng.random() < 0.4:
                 return number(float(rng.randrange(4)))

@@ -86,7 +86,7 @@ def swap_operator(work: Work) -> Node | None:
         return work.put(site, Node(ast.BoolOp, (other, node.fields[1])))
     if node.kind is ast.Compare:
         return work.put(site, _compared(node, rng))
-    return work.put(site, _called(work, node))
+    return work.put(site, _called(work, site))
 
 
 def _compared(node: Node, rng: random.Random) -> Node | None:
@@ -98,15 +98,18 @@ def _compared(node: Node, rng: random.Random) -> Node | None:
     return Node(ast.Compare, (left, (*operators[:place], chosen, *operators[place + 1 :]), others))
 
 
-def _called(work: Work, node: Node) -> Node | None:
-    function, arguments, _ = node.fields
+def _called(work: Work, site: Site) -> Node | None:
+    """Another function of the same signature, or the arguments of one kind change sides."""
+    function, arguments, _ = site.node.fields
+    known = site.primitive
+    if known is None:
+        return None
     written = form(function)
-    for swaps in work.vocabulary.swaps.values():
-        if any(form(one) == written for one in swaps):
-            others = [one for one in swaps if form(one) != written]
-            if others:
-                return call(work.rng.choice(others), arguments)
-    return call(function, arguments[::-1]) if len(arguments) == 2 else None
+    others = [one for one in work.vocabulary.swaps[known.args, known.kind] if form(one) != written]
+    if others:
+        return call(work.rng.choice(others), arguments)
+    mirrored = len(known.args) == 2 and known.args[0] == known.args[1]
+    return call(function, arguments[::-1]) if mirrored else None
 
 
 def rename_use(work: Work) -> Node | None:
@@ -125,6 +128,8 @@ def perturb_constant(work: Work) -> Node | None:
     value = None if site is None else constant_of(site.node)
     if site is None or value is None:
         return None
+    if site.kind in work.vocabulary.literals:
+        return work.put(site, work.vocabulary.constant(site.kind, work.rng))
     if isinstance(value, float):
         return work.put(site, _moved(value, work.rng))
     if site.kind == "exponent":

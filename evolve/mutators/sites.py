@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evolve.tree import Node, Path
+from evolve.vocabulary import Primitive
 
 __all__ = ["UNKNOWN", "Line", "Map", "Scope", "Site"]
 
@@ -46,6 +47,7 @@ class Site:
         own: kind of what stands there.
         scope: names bound there.
         line: index of its statement in `Map.lines`.
+        primitive: what it is a call of, if it is one.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Site:
     own: str
     scope: Scope
     line: int
+    primitive: Primitive | None = None
 
 
 @dataclass(frozen=True, slots=True)

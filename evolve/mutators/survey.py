@@ -10,7 +10,7 @@ from typing import Any
 
 from evolve.mutators.sites import UNKNOWN, Line, Map, Scope, Site
 from evolve.tree import Node, Path, docstring
-from evolve.vocabulary import ARITHMETIC, Vocabulary, accepts, constant_of
+from evolve.vocabulary import ARITHMETIC, Primitive, Vocabulary, accepts, constant_of
 
 __all__ = ["dotted", "map_program"]
 
@@ -162,6 +162,8 @@ class _Surveyor:
         value = constant_of(node)
         if value is not None:
             own = "num" if isinstance(value, float) else "int"
+            if wanted in self.vocabulary.literals:
+                own = wanted
         else:
             own = _RULES.get(node.kind, _Surveyor.other)(self, node, path, scope)
         if node.kind in _FIXED or own in ("range", "function", "text"):
@@ -250,11 +252,12 @@ class _Surveyor:
         """A call: of a primitive its arguments are of its kinds; of anything else of their own."""
         function, arguments, keywords = node.fields
         name = dotted(function)
-        known = self.vocabulary.functions.get(name)
-        if known is not None and len(known.args) == len(arguments) and not keywords:
+        known = None if keywords else self._overload(name, arguments, path, scope)
+        if known is not None:
             for j, wanted in enumerate(known.args):
-                self.expression(arguments[j], (*path, (1, j)), scope, wanted)
-            self.made.swaps.append(Site(path, node, known.kind, known.kind, scope, self.line))
+                if isinstance(wanted, str):
+                    self.expression(arguments[j], (*path, (1, j)), scope, wanted)
+            self.made.swaps.append(Site(path, node, known.kind, known.kind, scope, self.line, known))
             return known.kind
         if name == "range":
             self._parts(arguments, path, 1, scope, "int")
@@ -265,7 +268,32 @@ class _Surveyor:
             self.expression(keyword.fields[1], (*path, (2, j), 1), scope, None)
         if not name and function.kind is ast.Attribute:
             self.expression(function.fields[0], (*path, 0, 0), scope, None)
-        return known.kind if known is not None else ("int" if name in _INTEGRAL else UNKNOWN)
+        return "int" if name in _INTEGRAL else UNKNOWN
+
+    def _overload(self, name: str, arguments: Sequence[Node], path: Path, scope: Scope) -> Primitive | None:
+        """The primitive that a call is of: by its number of arguments, its literals and the kinds it is given."""
+        fitting = [
+            one
+            for one in self.vocabulary.functions.get(name, ())
+            if len(one.args) == len(arguments)
+            and all(isinstance(a, str) or constant_of(node) == a for a, node in zip(one.args, arguments, strict=True))
+        ]
+        if len(fitting) < 2:
+            return fitting[0] if fitting else None
+        kinds = [self._peek(node, (*path, (1, j)), scope) for j, node in enumerate(arguments)]
+        for one in fitting:
+            if all(isinstance(a, int) or accepts(a, kind) for a, kind in zip(one.args, kinds, strict=True)):
+                return one
+        return fitting[0]
+
+    def _peek(self, node: Node, path: Path, scope: Scope) -> str:
+        """The kind of an expression, leaving no trace in the map."""
+        lists: tuple[list[Site], ...] = (self.made.sites, self.made.constants, self.made.swaps, self.made.loops)
+        before = [len(one) for one in lists]
+        kind = self.expression(node, path, scope, None)
+        for one, length in zip(lists, before, strict=True):
+            del one[length:]
+        return kind
 
     def subscript(self, node: Node, path: Path, scope: Scope) -> str:
         """`a[i, j]` is a number, `a[i]` and slices may be anything."""

@@ -20,12 +20,9 @@ from evolve.tree import Node, Path, at, replace
 from evolve.vocabulary import number
 
 __all__ = [
-    "Progress",
     "Rules",
-    "StopRule",
     "TuneResult",
     "constants_in",
-    "hopeless",
     "substitute",
     "tunable",
     "tune",
@@ -113,44 +110,6 @@ def substitute(source: str, entry: str, values: Sequence[float]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a tuning stands, for a StopRule.
-
-    Args:
-        trials: how many were made.
-        budget: how many there may be.
-        best: best objective so far, None if every try failed.
-        bar: what the program is measured against, or None.
-        better: direction of the objective.
-    """
-
-    trials: int
-    budget: int
-    best: float | None
-    bar: float | None
-    better: Literal["min", "max"]
-
-
-StopRule = Callable[[Progress], bool]
-"""Asked after each generation of CMA-ES; True ends the tuning."""
-
-
-def hopeless(progress: Progress, share: float = 1 / 3, slack: float = 0.25) -> bool:
-    """Whether to give up: a third of the budget is spent, and the best is not within a quarter of the bar.
-
-    Without a bar only a structure that failed every time is given up.
-    """
-    if progress.trials < share * progress.budget:
-        return False
-    if progress.best is None:
-        return True
-    if progress.bar is None:
-        return False
-    lag = progress.best - progress.bar if progress.better == "min" else progress.bar - progress.best
-    return lag > slack * max(abs(progress.bar), 1e-9)
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
     """How to tune.
 
@@ -158,15 +117,20 @@ class Rules:
         budget: most trials, the first (the values as given) included.
         seed: of all chance.
         better: direction of the objective.
-        bar: objective that the result is measured against, for `stop`.
-        stop: see `StopRule`.
+        bars: (trials, objective): after so many trials the best must be at least that good, or it ends.
     """
 
     budget: int
     seed: int
     better: Literal["min", "max"]
-    bar: float | None = None
-    stop: StopRule = hopeless
+    bars: tuple[tuple[int, float], ...] = ()
+
+    def hopeless(self, trials: int, best: float | None) -> bool:
+        """Whether a tuning that stands so is given up; one in which every try failed is, at the first bar."""
+        for needed, bar in self.bars:
+            if trials >= needed and (best is None or (best > bar if self.better == "min" else best < bar)):
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +157,6 @@ def tune(
     values: Sequence[float],
     evaluate: Callable[[tuple[float, ...]], float | None],
     rules: Rules,
-    start: float | None = None,
 ) -> TuneResult:
     """Look for better constants with CMA-ES, each on its own scale (0.3 of its size, at least 0.1).
 
@@ -201,7 +164,6 @@ def tune(
         values: where to start, at least one.
         evaluate: the objective, or None for a failed try, which ranks last.
         rules: budget, seed, direction and when to stop.
-        start: objective of `values` where it is known already; then no trial is spent on it.
 
     Raises:
         ValueError: no values, or a budget below 1.
@@ -211,10 +173,9 @@ def tune(
             f"{len(values)} constants and a budget of {rules.budget}; at least 1 of each is needed"
         )
     search = _Search(tuple(values), evaluate, rules)
-    if start is None:
-        search.try_out(search.best[0])
-    else:
-        search.best = (search.best[0], start)
+    search.try_out(search.best[0])
+    if rules.hopeless(1, search.best[1]):
+        return TuneResult(*search.best, tuple(search.trials), "rule")
     return TuneResult(*_descend(search))
 
 
@@ -228,8 +189,7 @@ def _descend(search: "_Search") -> tuple[tuple[float, ...], float | None, tuple[
         if len(ranks) < len(steps):
             break
         strategy.tell(steps, ranks)
-        progress = Progress(len(search.trials), rules.budget, search.best[1], rules.bar, rules.better)
-        if rules.stop(progress):
+        if rules.hopeless(len(search.trials), search.best[1]):
             stopped = "rule"
             break
         if strategy.sigma < _CONVERGED or not math.isfinite(strategy.sigma):

@@ -1,12 +1,9 @@
 """Try a problem before searching it: does it load, does the seed score, the same twice, at what cost?"""
 
 import argparse
-import asyncio
-from collections.abc import Callable
 
 from evolve.errors import ProblemError
 from evolve.inspection import Check, inspect_problem
-from evolve.statement import Problem
 from evolve.terminal import finding, out, print_json
 from evolve.verbs.common import add_json, add_problem, load_problem, needs_jail
 
@@ -36,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     except ProblemError as error:
         tell(Check("loads", "failed", str(error)))
     else:
-        asyncio.run(_try(problem, args.unsafe, tell))
+        for check in inspect_problem(problem, args.unsafe):
+            tell(check)
     failed = sum(check.result == "failed" for check in checks)
     if console is None:
         told = [
@@ -50,8 +48,3 @@ def run(args: argparse.Namespace) -> int:
             f"{args.problem}: {verdict}", style="bold red" if failed else "bold green", soft_wrap=True
         )
     return 1 if failed else 0
-
-
-async def _try(problem: Problem, unsafe: bool, tell: Callable[[Check], None]) -> None:
-    async for check in inspect_problem(problem, unsafe):
-        tell(check)

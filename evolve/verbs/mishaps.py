@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from evolve.errors import EvolveError, InfrastructureError, ProblemError, UsageError
 from evolve.fastcore.pool import JudgeError, JudgeStartError
+from evolve.fastcore.runner import ZygoteError
 from evolve.programs_db.errors import LedgerError
 from evolve.source import BlockError
 from evolve.text import clean, indent
@@ -22,7 +23,7 @@ def guarded(work: Callable[[], int]) -> int:
         return _tell(str(error), error.exit_code)
     except BlockError as error:
         return _tell(str(error), UsageError.exit_code)
-    except (JudgeStartError, JudgeError) as error:
+    except (JudgeStartError, JudgeError, ZygoteError) as error:
         return _judge(str(error))
     except OSError as error:
         name = "" if error.filename is None else f"{error.filename}: "

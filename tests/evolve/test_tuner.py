@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.mutators.tuner import Progress, Rules, hopeless, substitute, tunable, tune
+from evolve.mutators.tuner import Rules, substitute, tunable, tune
 from evolve.source import SourceError, hashes
 
 BLOCK = '''import numpy as np
@@ -119,27 +119,29 @@ def test_failed_tries_rank_last_and_never_win():
     assert found.objective is not None
     assert 0.5 < found.objective <= 1.0
     assert any(trial.objective is None for trial in found.trials)
-    nothing = tune([1.0], lambda v: math.nan, Rules(30, 1, "min", stop=lambda _: False))
+    nothing = tune([1.0], lambda v: math.nan, Rules(30, 1, "min"))
     assert nothing.objective is None
     assert nothing.values == (1.0,)
     assert len(nothing.trials) == 30
 
 
-def test_known_start_is_not_tried_again():
-    tried = []
-    found = tune([1.0], lambda v: tried.append(v) or 5.0, Rules(8, 1, "min"), start=2.0)
-    assert (1.0,) not in tried
-    assert found.objective == 2.0
+def test_the_first_trial_is_the_values_as_given():
+    found = tune([1.0], lambda v: abs(v[0] - 1.0), Rules(8, 1, "min"))
+    assert found.trials[0].constants == (1.0,)
+    assert found.objective == 0.0
     assert found.values == (1.0,)
 
 
-def test_a_hopeless_structure_is_given_up():
-    found = tune([1.0, 1.0], lambda v: 100.0 + v[0] ** 2, Rules(60, 1, "min", bar=4.0))
-    assert found.stopped == "rule"
-    assert 20 <= len(found.trials) < 30
-    assert not hopeless(Progress(50, 60, 5.0, 4.0, "min"))
-    assert hopeless(Progress(50, 60, 1.0, 4.0, "max"))
-    assert not hopeless(Progress(10, 60, None, 4.0, "min"))
+def test_a_tuning_that_misses_a_bar_ends_there():
+    def poor(values):
+        return 100.0 + values[0] ** 2
+
+    assert len(tune([1.0, 1.0], poor, Rules(60, 1, "min", bars=((1, 4.0),))).trials) == 1
+    later = tune([1.0, 1.0], poor, Rules(60, 1, "min", bars=((1, 200.0), (20, 4.0))))
+    assert later.stopped == "rule"
+    assert 20 <= len(later.trials) < 30
+    assert tune([1.0, 1.0], poor, Rules(60, 1, "max", bars=((1, 4.0), (20, 4.0)))).stopped != "rule"
+    assert len(tune([1.0], lambda v: None, Rules(60, 1, "min", bars=((1, 4.0),))).trials) == 1
 
 
 def test_the_seed_decides_and_global_chance_is_untouched():

@@ -1,0 +1,78 @@
+"""Which fresh structures are worth tuning: each rung of a tuning lets only a share of those it has seen pass.
+
+Knows scores of recent tunings at fixed shares of their budgets. Scale-free: a rung's bar is a quantile, in
+units of the objective whatever they are. State is a fold over commits.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+
+from evolve.programs_db.records import Commit, Objective
+
+__all__ = ["RUNGS", "Screening"]
+
+RUNGS = (0.0, 0.2, 0.5)
+"""Shares of a tuning's budget after which its best so far is looked at; 0 is the program as proposed."""
+
+_WINDOW = 300
+_FEWEST = 20  # until a rung has seen so many, everything passes
+
+
+class _Rung:
+    """The scores that a rung saw last, in the order of arrival and sorted; larger is better."""
+
+    def __init__(self) -> None:
+        self.recent: deque[float] = deque()
+        self.ranked: list[float] = []
+
+    def note(self, key: float) -> None:
+        self.recent.append(key)
+        insort(self.ranked, key)
+        if len(self.recent) > _WINDOW:
+            del self.ranked[bisect_left(self.ranked, self.recent.popleft())]
+
+    def bar(self, keep: float) -> float:
+        if len(self.ranked) < _FEWEST:
+            return -math.inf
+        return self.ranked[min(len(self.ranked) - 1, int((1.0 - keep) * len(self.ranked)))]
+
+
+class Screening:
+    """Bars for tunings, from what tunings before them reached.
+
+    Args:
+        objective: what is better.
+        keep: share of those seen at a rung that pass it.
+    """
+
+    def __init__(self, objective: Objective, keep: float) -> None:
+        self.objective = objective
+        self.keep = keep
+        self._rungs = [_Rung() for _ in RUNGS]
+
+    def bars(self) -> tuple[float | None, ...]:
+        """For each rung the objective that must be reached; None where anything passes."""
+        keys = [rung.bar(self.keep) for rung in self._rungs]
+        return tuple(None if math.isinf(key) else self.objective.key(key) for key in keys)
+
+    def note(self, commit: Commit, budget: int) -> None:
+        """Take note of a commit: its program as proposed, and what its tuning had reached at each rung.
+
+        Args:
+            commit: any; one whose structure cannot be fresh (operator "constant") is passed over.
+            budget: of its tuning.
+        """
+        evaluation = commit.evaluation
+        if evaluation is None or commit.proposal.operator == "constant":
+            return
+        scores = [trial.objective for trial in commit.trials] or [evaluation.objective]
+        for share, rung in zip(RUNGS, self._rungs, strict=True):
+            tried = max(1, math.ceil(share * budget))
+            if len(scores) < tried:
+                return
+            rung.note(self._best(scores[:tried]))
+
+    def _best(self, scores: Sequence[float | None]) -> float:
+        return max((self.objective.key(score) for score in scores if score is not None), default=-math.inf)

@@ -1,0 +1,132 @@
+"""Find large cap sets: sets of vectors over F_3 in which no three lie on a line.
+
+Three distinct vectors a, b, c of F_3^n lie on a line exactly when a + b + c = 0 (mod 3) in each coordinate. The
+program gives each of the 3^n vectors a priority. Fixed, trusted code then adds vectors in order of falling
+priority (of equals, the one with the smaller index), skipping each that would complete a line.
+
+`priority(v, n)` is evaluated once, on all vectors at a time: `v` is an integer array of shape (n, 3^n) whose
+column j is vector j in lexicographic order, its coordinates 0, 1 or 2. What it returns is broadcast to (3^n,).
+
+The kinds of the vocabulary are `vec`, a number for each coordinate of each vector, shape (n, 3^n); `num`, a number
+for each vector; and their truth values. It is the general language of vectors: nothing in it knows of caps.
+"""
+
+from collections.abc import Sequence
+from math import log
+
+import numpy as np
+import numpy.typing as npt
+
+from evolve import Case, Certificate, Grid, Measure, Objective, Primitive, Problem, Reference, problem
+from evolve.fastcore.kernels.capset import greedy_cap, is_cap, vectors
+
+# EVOLVE-BLOCK-START
+import numpy as np
+
+
+def priority(v, n):
+    """Every vector is as good as any other."""
+    return np.sum(v * 0, 0)
+# EVOLVE-BLOCK-END
+
+
+def simulate(table: npt.NDArray[np.float64], case: Case) -> tuple[npt.NDArray[np.int64], int]:
+    """The cap that the priorities give, as indices, and how many different priorities there are."""
+    cap, _ = greedy_cap(table, case.hidden)
+    return cap, len(np.unique(table))
+
+
+def score(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> dict[str, float]:
+    """Size; mean share of zero coordinates among the chosen; number of levels of priority, by its logarithm."""
+    cap, levels = outcome
+    n = case.hidden
+    return {
+        "size": len(cap),
+        "zeros": float(np.mean(vectors(n)[:, cap] == 0)),
+        "levels": log(levels) / (n * log(3.0)),
+    }
+
+
+def certify(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> Certificate:
+    """Check every pair: the third point of its line must not be chosen. Integers throughout."""
+    cap, n = outcome[0], case.hidden
+    chosen = {tuple(int(x) for x in vectors(n)[:, index]) for index in cap}
+    ordered = sorted(chosen)
+    valid = len(chosen) == len(cap) and all(
+        tuple(-(x + y) % 3 for x, y in zip(a, b, strict=True)) not in chosen
+        for place, a in enumerate(ordered)
+        for b in ordered[:place]
+    )
+    valid = valid and is_cap(cap, n)
+    words = ["".join(map(str, vector)) for vector in ordered]
+    return Certificate(valid, str(len(cap)), f"{len(cap)} vectors of F_3^{n}, no three on a line", {"vectors": words})
+
+
+def _language(n: int) -> Sequence[Primitive]:
+    both = [
+        Primitive(name, (kind, kind), kind)
+        for kind in ("vec", "num")
+        for name in ("np.remainder", "np.minimum", "np.maximum")
+    ]
+    compared = [
+        Primitive(name, (kind, kind), truth)
+        for kind, truth in (("vec", "truths"), ("num", "bool"))
+        for name in ("np.equal", "np.not_equal", "np.less", "np.greater")
+    ]
+    over_coordinates = [Primitive("np.sum", ("vec", 0), "num")] * 3 + [
+        Primitive("np.sum", ("truths", 0), "num"),
+        Primitive("np.sum", ("truths", 0), "num"),
+        Primitive("np.max", ("vec", 0), "num"),
+        Primitive("np.min", ("vec", 0), "num"),
+        Primitive("np.prod", ("vec", 0), "num"),
+        Primitive("np.take", ("vec", "index", 0), "num"),
+    ]
+    rearranged = [
+        Primitive("np.roll", ("vec", "index", 0), "vec"),
+        Primitive("np.roll", ("vec", "index", 0), "vec"),
+        Primitive("np.cumsum", ("vec", 0), "vec"),
+        Primitive("np.where", ("truths", "vec", "vec"), "vec"),
+        Primitive("np.where", ("bool", "num", "num"), "num"),
+        Primitive("np.abs", ("vec",), "vec"),
+    ]
+    names = [Primitive("v", (), "vec"), Primitive("n", (), "num")]
+    literals = [Primitive(str(index), (), "index") for index in range(-n, n)]
+    digits = [Primitive(str(digit), (), "vec") for digit in range(3)]
+    return [*names, *both, *compared, *over_coordinates, *rearranged, *literals, *digits]
+
+
+@problem
+def capset(n: int = 6) -> Problem:
+    """A large cap set in n dimensions, by a priority for each vector."""
+    dimensions = (n, n + 1)
+    return Problem(
+        entry="priority",
+        form="table",
+        grid={f"n{m}": Grid((vectors(m), m), shape=(3**m,)) for m in dimensions},
+        cases=[Case(f"n{n}", hidden=n, grid=f"n{n}")],
+        simulate=simulate,
+        score=score,
+        certify=certify,
+        objective=Objective("size", "max"),
+        measures=[Measure("zeros", 0.0, 2.0 / 3.0, bins=16), Measure("levels", 0.0, 1.0, bins=16)],
+        unseen={f"n{n + 1}": [Case(f"n{n + 1}", hidden=n + 1, grid=f"n{n + 1}")]},
+        primitives=_language(n),
+        baselines={"fewest_zeros": FEWEST_ZEROS},
+        references=[
+            Reference("optimum", 20, "Pellegrino 1970", "1970", "n4"),
+            Reference("optimum", 45, "Edel, Ferret, Landjev, Storme 2002", "2002", "n5"),
+            Reference("optimum", 112, "Potechin 2008", "2008", "n6"),
+            Reference("best known before", 236, "Calderbank, Fishburn 1994", "1994", "n7"),
+            Reference("FunSearch", 512, "Romera-Paredes et al., Nature 625, figure 4a", "2024", "n8"),
+            Reference("best known", 1082, "Calderbank, Fishburn 1994", "1994", "n9"),
+        ],
+    )
+
+
+FEWEST_ZEROS = '''
+import numpy as np
+
+
+def priority(v, n):
+    return -np.sum(v == 0, 0)
+'''
