@@ -12,14 +12,6 @@ if TYPE_CHECKING:
     from evolve.errors import ProblemError as ProblemError
     from evolve.fastcore.limits import Limits as Limits
     from evolve.loader import load as load
-    from evolve.statement import Case as Case
-    from evolve.statement import Certificate as Certificate
-    from evolve.statement import Grid as Grid
-    from evolve.statement import Problem as Problem
-    from evolve.statement import Reference as Reference
-    from evolve.statement import Rejected as Rejected
-    from evolve.statement import Stage as Stage
-    from evolve.statement import problem as problem
     from evolve.programs_db.records import Measure as Measure
     from evolve.programs_db.records import Objective as Objective
     from evolve.runs import Run as Run
@@ -32,6 +24,14 @@ if TYPE_CHECKING:
     from evolve.spec import Real as Real
     from evolve.spec import Sequence as Sequence
     from evolve.spec import Text as Text
+    from evolve.statement import Case as Case
+    from evolve.statement import Certificate as Certificate
+    from evolve.statement import Grid as Grid
+    from evolve.statement import Problem as Problem
+    from evolve.statement import Reference as Reference
+    from evolve.statement import Rejected as Rejected
+    from evolve.statement import Stage as Stage
+    from evolve.statement import problem as problem
     from evolve.vocabulary import Primitive as Primitive
 
 __version__ = "0.1.0"

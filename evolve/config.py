@@ -46,7 +46,14 @@ class Config:
     retest: bool = True
 
     def __post_init__(self) -> None:
-        for name, low in (("islands", 1), ("window", 1), ("reset", 1), ("migrate", 1), ("mates", 0), ("tune", 0)):
+        for name, low in (
+            ("islands", 1),
+            ("window", 1),
+            ("reset", 1),
+            ("migrate", 1),
+            ("mates", 0),
+            ("tune", 0),
+        ):
             if getattr(self, name) < low:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; at least {low}")
         for name in ("uniform", "greedy", "keep"):
@@ -65,7 +72,7 @@ class Config:
         for name, value in options.items():
             if name not in known:
                 raise UsageError(f"config: no dial called {name!r}; there are: {', '.join(known)}")
-            wanted = type(known[name].default)
+            wanted: type[Any] = type(getattr(cls(), name))
             try:
                 given[name] = value in (True, "1", "true", "yes") if wanted is bool else wanted(value)
             except (TypeError, ValueError):

@@ -18,11 +18,11 @@ from evolve.budget import Budget
 from evolve.errors import InfrastructureError, ProblemError
 from evolve.evaluator import Evaluator, Job, Judged
 from evolve.fastcore.pool import JudgeError, JudgeStuck, SupervisorLost
-from evolve.statement import Problem
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Commit, Evaluation, Status
 from evolve.scoring import aggregate
 from evolve.search import Pending, Search
+from evolve.statement import Problem
 
 __all__ = ["Engine", "Observer"]
 
@@ -50,7 +50,12 @@ class Engine:
     """
 
     def __init__(
-        self, search: Search, ledger: Ledger, evaluator: Evaluator, budget: Budget, observer: Observer | None = None
+        self,
+        search: Search,
+        ledger: Ledger,
+        evaluator: Evaluator,
+        budget: Budget,
+        observer: Observer | None = None,
     ) -> None:
         self.search = search
         self.ledger = ledger
@@ -159,9 +164,13 @@ class Engine:
         except SupervisorLost as lost:
             return _verdict(job, Status.DIED, f"two supervisors died of this program: {lost}")
         except JudgeStuck as stuck:
-            return _verdict(job, Status.UNSCORABLE, f"the problem's own functions got stuck on the answer: {stuck}")
+            return _verdict(
+                job, Status.UNSCORABLE, f"the problem's own functions got stuck on the answer: {stuck}"
+            )
         except JudgeError as error:
-            raise InfrastructureError(f"the judge failed; this is an error of evolve, please report it:\n{error}") from error
+            raise InfrastructureError(
+                f"the judge failed; this is an error of evolve, please report it:\n{error}"
+            ) from error
 
     async def _turn(self, number: int) -> None:
         if self._done == number - 1:
@@ -173,7 +182,11 @@ class Engine:
     async def _retested(self, pending: Pending, judged: Judged) -> Judged:
         """Where the objective is random, a would-be elite is tested again and both tests count."""
         problem = self.search.problem
-        if problem.repeats == 1 or not self.search.config.retest or not self.search.would_enter(pending, judged):
+        if (
+            problem.repeats == 1
+            or not self.search.config.retest
+            or not self.search.would_enter(pending, judged)
+        ):
             return judged
         again = await self._judge(Job(judged.source, round=1))
         return replace(judged, evaluation=_merged(problem, judged.evaluation, again.evaluation))

@@ -1,10 +1,10 @@
 """The exception tree. Each error is one clear sentence that names the file, the thing and the mend.
 
-    EvolveError                        exit code
-    |- UsageError                      2   a name, a flag or a budget that cannot be meant
-    |- ProblemError                    2   the problem file is wrong, or wrong about its own seed
-    `- InfrastructureError             3   model, workers or disk gone
-    programs_db.errors.LedgerError     2 or 3, by its own `exit_code`
+EvolveError                        exit code
+|- UsageError                      2   a name, a flag or a budget that cannot be meant
+|- ProblemError                    2   the problem file is wrong, or wrong about its own seed
+`- InfrastructureError             3   model, workers or disk gone
+programs_db.errors.LedgerError     2 or 3, by its own `exit_code`
 """
 
 __all__ = ["EvolveError", "InfrastructureError", "ProblemError", "UsageError"]

@@ -10,16 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from evolve.fastcore.interpret import NotExpression, NotInterpretable, Plan, compile_expression, numpy_functions
+from evolve.fastcore.interpret import (
+    NotExpression,
+    NotInterpretable,
+    Plan,
+    compile_expression,
+    numpy_functions,
+)
 from evolve.fastcore.pool import Pool
 from evolve.fastcore.runner import Failure, Runner
 from evolve.loader import factory_of
 from evolve.mutators.screening import RUNGS
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
-from evolve.statement import Case, Problem
 from evolve.programs_db.records import Evaluation, Status, Trial
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
+from evolve.statement import Case, Problem
 
 __all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge", "tuning_budget"]
 

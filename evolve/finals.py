@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evolve.evaluator import Evaluator, Job
-from evolve.statement import Problem
 from evolve.programs_db.records import Status
 from evolve.source import text_hash
+from evolve.statement import Problem
 
 __all__ = ["Finals", "Line", "score_finals"]
 
@@ -59,7 +59,13 @@ async def score_finals(evaluator: Evaluator, problem: Problem, best: str) -> Fin
     """
     sources = {"seed": problem.block, "best": best}
     sources.update({f"baseline {name}": source for name, source in problem.baselines.items()})
-    lines = dict(zip(sources, await asyncio.gather(*(_line(evaluator, problem, s) for s in sources.values())), strict=True))
+    lines = dict(
+        zip(
+            sources,
+            await asyncio.gather(*(_line(evaluator, problem, s) for s in sources.values())),
+            strict=True,
+        )
+    )
     baselines = {name: lines[f"baseline {name}"] for name in problem.baselines}
     return Finals(lines["seed"], lines["best"], baselines)
 
@@ -69,7 +75,9 @@ async def _line(evaluator: Evaluator, problem: Problem, source: str) -> Line:
     judged = await asyncio.gather(*(evaluator.evaluate(Job(source, suite=suite)) for suite in suites))
     evaluations = {suite: one.evaluation for suite, one in zip(suites, judged, strict=True)}
     failures = {
-        suite: f"{one.status}: {one.message}" for suite, one in evaluations.items() if one.status is not Status.OK
+        suite: f"{one.status}: {one.message}"
+        for suite, one in evaluations.items()
+        if one.status is not Status.OK
     }
     values = {suite: one.objective for suite, one in evaluations.items()}
     return Line(text_hash(source), values.pop(""), values, failures)

@@ -16,17 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from evolve.statement import Problem
 from evolve.source import cut
+from evolve.statement import Problem
 
 __all__ = ["digest", "fingerprint", "scaffold"]
 
 # Keywords of Problem(...) that change no score of a program.
-_OUTSIDE = frozenset({"measures", "references", "baselines", "primitives", "unseen", "fresh", "certify", "max_nodes"})
+_OUTSIDE = frozenset(
+    {"measures", "references", "baselines", "primitives", "unseen", "fresh", "certify", "max_nodes"}
+)
 
 
 def fingerprint(problem: Problem) -> str:
-    """ "b2:" and a hash of everything that a program's score on `problem` depends on."""
+    """A hash, tagged "b2:", of everything that a program's score on `problem` depends on."""
     state = hashlib.blake2b(digest_size=16)
     if problem.origin is not None:
         state.update(scaffold(problem.origin.path).encode())
@@ -91,13 +93,17 @@ class _Normal(ast.NodeTransformer):
     def _bare(self, node: Any) -> Any:
         self.generic_visit(node)
         first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        if (
+            isinstance(first, ast.Expr)
+            and isinstance(first.value, ast.Constant)
+            and isinstance(first.value.value, str)
+        ):
             node.body = node.body[1:] or [ast.Pass()]
         return node
 
     visit_Module = visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _bare  # noqa: N815
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - the name that ast asks for
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.func, (ast.Name, ast.Attribute)):
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr

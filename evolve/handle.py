@@ -80,7 +80,9 @@ class Run:
     def __repr__(self) -> str:
         best = self.document["best"]
         value = f"{best['value']:g} {self.objective.unit}".rstrip() if best else "nothing yet"
-        return f"<run of {self.problem}: {self.objective.name} {value}, {self.document['proposals']} proposals>"
+        return (
+            f"<run of {self.problem}: {self.objective.name} {value}, {self.document['proposals']} proposals>"
+        )
 
     @cached_property
     def archive(self) -> Archive:
@@ -113,7 +115,16 @@ class Run:
             gain = None
             if before and before.objective is not None and one.objective is not None:
                 gain = self.objective.key(one.objective) - self.objective.key(before.objective)
-            steps.append(Step(one.number, f"{one.mutator}:{one.operator}".rstrip(":"), one.program, one.objective, gain, diff))
+            steps.append(
+                Step(
+                    one.number,
+                    f"{one.mutator}:{one.operator}".rstrip(":"),
+                    one.program,
+                    one.objective,
+                    gain,
+                    diff,
+                )
+            )
         return steps
 
     def curve(self) -> list[Point]:
@@ -137,7 +148,9 @@ class Run:
             "evaluations": told["evaluations"],
             "stopped": self.stopped,
         }
-        body = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items())
+        body = "".join(
+            f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items()
+        )
         source = html.escape(best.program.source) if best else ""
         return f"<table>{body}</table><pre>{source}</pre>"
 

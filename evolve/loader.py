@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from evolve.errors import ProblemError, UsageError
-from evolve.statement import Origin, Problem, ProblemFactory
 from evolve.source import BlockError, cut
+from evolve.statement import Origin, Problem, ProblemFactory
 
 __all__ = ["factory_of", "load", "loading", "reload", "shipped"]
 
@@ -30,7 +30,9 @@ def shipped() -> dict[str, Path]:
     import evolve.problems
 
     folders = [Path(folder).resolve() for folder in evolve.problems.__path__]
-    files = [file for folder in folders for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")]
+    files = [
+        file for folder in folders for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")
+    ]
     return {file.stem: file for file in files}
 
 
@@ -90,7 +92,11 @@ def factory_of(path: Path, name: str | None = None) -> ProblemFactory:
             raise ProblemError(f"{path}: no @problem called {name!r}; it has: {', '.join(found) or 'none'}")
         return found[name]
     if len(found) != 1:
-        many = f"several ({', '.join(found)}); say which by {path}:NAME" if found else "none; decorate its factory"
+        many = (
+            f"several ({', '.join(found)}); say which by {path}:NAME"
+            if found
+            else "none; decorate its factory"
+        )
         raise ProblemError(f"{path}: one function decorated with @problem is needed, there are {many}")
     return next(iter(found.values()))
 
@@ -121,7 +127,7 @@ def _execute(path: Path) -> Any:
         return module
     except (ProblemError, UsageError) as error:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
-    except Exception as error:  # noqa: BLE001 - a researcher's file may raise anything; said with its place
+    except Exception as error:
         raise ProblemError(f"{path}: {_where(error, path)}{type(error).__name__}: {error}") from error
     finally:
         _state.depth -= 1

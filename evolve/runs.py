@@ -29,10 +29,10 @@ from evolve.fingerprint import fingerprint
 from evolve.handle import Run
 from evolve.loader import load, loading, shipped
 from evolve.mutators.syntactic import SyntacticMutator
-from evolve.statement import Problem
 from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.search import Pending, Search
+from evolve.statement import Problem
 from evolve.summary import document
 
 T = TypeVar("T")
@@ -88,7 +88,9 @@ def run(
     if isinstance(problem, str):
         problem = load(problem)
     if problem.origin is None:
-        raise UsageError("this Problem was made without @problem, so no worker can load it; decorate its factory")
+        raise UsageError(
+            "this Problem was made without @problem, so no worker can load it; decorate its factory"
+        )
     budget, options = _how(how)
     config = config or Config()
     if not 0 <= seed < 2**63:
@@ -112,7 +114,9 @@ def run(
     making = {"seed": seed, "version": evolve.__version__, "config": config.as_dict(), "init": list(init)}
     with Ledger.create(path, about, making, mark) as book:
         try:
-            return _session(_Session(problem, book, _search(problem, config, seed, init), budget, options, mark))
+            return _session(
+                _Session(problem, book, _search(problem, config, seed, init), budget, options, mark)
+            )
         except ProblemError:
             if book.commits == 0:
                 _remove(book)  # nothing was found out: no empty ledger is left to trip over
@@ -250,7 +254,8 @@ async def _rescore(problem: Problem, book: Ledger, options: Options, mark: str) 
             batch = programs[start : start + 256]
             judged = await asyncio.gather(*(evaluator.evaluate(Job(program.source)) for program in batch))
             book.record_rescore(
-                Search.evaluation_of(problem, program, one) for program, one in zip(batch, judged, strict=True)
+                Search.evaluation_of(problem, program, one)
+                for program, one in zip(batch, judged, strict=True)
             )
             book.flush()
             done += len(batch)

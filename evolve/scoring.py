@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from evolve.fastcore.runner import Failure
-from evolve.statement import STRUCTURAL, Aggregate, Case, Problem, Rejected
 from evolve.programs_db.records import Status
 from evolve.sessions import Session
 from evolve.spec import Array, Misfit
+from evolve.statement import STRUCTURAL, Aggregate, Case, Problem, Rejected
 from evolve.text import clean
 
 __all__ = ["Scored", "Scorer", "Stopped", "aggregate"]
@@ -175,18 +175,24 @@ class Scorer:
         answer = self._trusted("score", self.problem.score, outcome, case)
         if not isinstance(answer, Mapping):
             kind = type(answer).__name__
-            raise Stopped(Status.UNSCORABLE, f"case {case.name}: score returned {kind}, not a mapping of numbers")
+            raise Stopped(
+                Status.UNSCORABLE, f"case {case.name}: score returned {kind}, not a mapping of numbers"
+            )
         numbers: dict[str, float] = {}
         for name, value in answer.items():
             if not isinstance(value, (bool, int, float, np.number, np.bool_)):
                 kind = type(value).__name__
-                raise Stopped(Status.UNSCORABLE, f"case {case.name}: score's {name!r} is of type {kind}, not a number")
+                raise Stopped(
+                    Status.UNSCORABLE, f"case {case.name}: score's {name!r} is of type {kind}, not a number"
+                )
             numbers[str(name)] = float(value)
         for name in self._needed():
             if name not in numbers:
                 raise Stopped(Status.UNSCORABLE, f"case {case.name}: score's answer has no {name!r}")
             if not math.isfinite(numbers[name]):
-                raise Stopped(Status.UNSCORABLE, f"case {case.name}: score returned {numbers[name]} for {name!r}")
+                raise Stopped(
+                    Status.UNSCORABLE, f"case {case.name}: score returned {numbers[name]} for {name!r}"
+                )
         return numbers
 
     def _needed(self) -> list[str]:
@@ -206,7 +212,9 @@ class Scorer:
             totals = {name: self._put_together(name, scores) for name in self._needed()}
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an aggregate may be the problem's own function
             text = "".join(tracebacks.format_exception(error))
-            raise Stopped(Status.UNSCORABLE, f"aggregate raised {type(error).__name__}: {error}", text) from None
+            raise Stopped(
+                Status.UNSCORABLE, f"aggregate raised {type(error).__name__}: {error}", text
+            ) from None
         objective = totals[self.problem.objective.name]
         if not math.isfinite(objective):
             raise Stopped(Status.UNSCORABLE, f"the aggregated objective is {objective}")
@@ -222,7 +230,9 @@ def aggregate(how: Aggregate, values: Sequence[float]) -> float:
         return float(how(values))
     if how == "mean":
         return math.fsum(values) / len(values)
-    return float({"sum": math.fsum, "min": min, "max": max}[how](values))
+    if how == "sum":
+        return math.fsum(values)
+    return float(min(values) if how == "min" else max(values))
 
 
 def _ring(_signal: int, _frame: object) -> None:

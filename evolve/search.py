@@ -13,11 +13,11 @@ from evolve.evaluator import Job, Judged, TuneOrder, tuning_budget
 from evolve.mutators.bandit import reward_of
 from evolve.mutators.base import Context, Draft, Mutator
 from evolve.mutators.screening import Screening
-from evolve.statement import STRUCTURAL, Problem
 from evolve.programs_db.archive import AddStatus, Archive
 from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
 from evolve.select import choose_mates, choose_parent, key
 from evolve.source import SourceError, program_of
+from evolve.statement import STRUCTURAL, Problem
 
 __all__ = ["Pending", "Search", "Tally"]
 
@@ -81,10 +81,16 @@ class Search:
         island = number % self.config.islands
         elites = self.archive.elites(island)
         parent = choose_parent(
-            elites, lambda program: self.archive.uses(island, program), rng, self.config, self.tally.evaluations
+            elites,
+            lambda program: self.archive.uses(island, program),
+            rng,
+            self.config,
+            self.tally.evaluations,
         )
         mates = choose_mates(elites, parent, rng, self.config.mates)
-        context = Context(rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__)
+        context = Context(
+            rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
+        )
         draft = self.mutator.propose(context)
         proposal = Proposal(
             number=number,
@@ -216,7 +222,9 @@ class Search:
         objective = self.problem.objective
         mine = self.archive.cells(proposal.island)[added.cell]
         rank = bisect_left(
-            elites, (-objective.key(mine.objective), mine.number), key=lambda e: (-objective.key(e.objective), e.number)
+            elites,
+            (-objective.key(mine.objective), mine.number),
+            key=lambda e: (-objective.key(e.objective), e.number),
         )
         improved = now is not None and (best is None or now.objective != best.objective)
         return reward_of(rank, len(elites), improved)
@@ -232,7 +240,11 @@ class Search:
         count = self.config.islands
         if commit.proposal.number == 0:
             founder = () if commit.program is None else (commit.program.id,)
-            return [Event("migration", island, founder) for island in range(count) if island != commit.proposal.island]
+            return [
+                Event("migration", island, founder)
+                for island in range(count)
+                if island != commit.proposal.island
+            ]
         events: list[Event] = []
         if count > 1 and before // self.config.reset != after // self.config.reset:
             events += self._resets(count)
@@ -255,4 +267,3 @@ class Search:
             Event("reset", island, (alive[place % keep][1].program.id,))
             for place, (island, _) in enumerate(alive[keep:])
         ]
-

@@ -13,7 +13,7 @@ import numpy.typing as npt
 __all__ = ["Array", "Integer", "Misfit", "Plain", "Real", "Sequence", "Spec", "Text"]
 
 
-class Misfit(ValueError):
+class Misfit(ValueError):  # noqa: N818 - a verdict on an answer, not an error of ours
     """An answer that does not fit what the problem declares; the message says how."""
 
 

@@ -240,8 +240,14 @@ def _complaints(problem: Problem) -> list[tuple[bool, str]]:
     grids = problem.grids()
     staged = [name for stage in problem.stages for name in stage.cases]
     return [
-        (problem.form not in ("call", "table", "step"), f"form is {problem.form!r}; say 'call', 'table' or 'step'"),
-        (not problem.entry.isidentifier(), f"entry is {problem.entry!r}; give the name of a function in the block"),
+        (
+            problem.form not in ("call", "table", "step"),
+            f"form is {problem.form!r}; say 'call', 'table' or 'step'",
+        ),
+        (
+            not problem.entry.isidentifier(),
+            f"entry is {problem.entry!r}; give the name of a function in the block",
+        ),
         (not problem.cases, "it has no cases; give at least one Case"),
         (len(set(names)) != len(names), "two cases share a name; name each differently"),
         (len(set(measures)) != len(measures), "two measures share a name"),
@@ -335,7 +341,9 @@ class ProblemFactory:
         for name, parameter in known.items():
             if name not in given:
                 if parameter.default is inspect.Parameter.empty:
-                    raise ProblemError(f"problem {self.name!r}: parameter {name!r} has no default; give it one")
+                    raise ProblemError(
+                        f"problem {self.name!r}: parameter {name!r} has no default; give it one"
+                    )
                 given[name] = parameter.default
         return given
 
@@ -347,7 +355,9 @@ def _cast(problem_name: str, parameter: inspect.Parameter, value: Any) -> Any:
         return value
     try:
         if wanted is bool:
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[value.lower()]
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                value.lower()
+            ]
         return wanted(value)
     except (ValueError, KeyError, TypeError):
         raise UsageError(

@@ -24,7 +24,12 @@ def objective_of(book: Reading) -> Objective:
 
 
 def document(
-    book: Reading, stopped: str, measured: Mapping[str, float], finals: Finals | None = None, *, hashed: bool = True
+    book: Reading,
+    stopped: str,
+    measured: Mapping[str, float],
+    finals: Finals | None = None,
+    *,
+    hashed: bool = True,
 ) -> dict[str, Any]:
     """Tell a run.
 
@@ -60,7 +65,12 @@ def document(
         "content_hash": book.content_hash() if hashed else None,
     }
     if best:
-        told["best"] = {"program": best[0].program, "value": best[0].objective, "unseen": {}, "verdict": "unverified"}
+        told["best"] = {
+            "program": best[0].program,
+            "value": best[0].objective,
+            "unseen": {},
+            "verdict": "unverified",
+        }
         told["best"]["number"] = best[0].number
     if finals is not None:
         told["seed_program"] = {**told["seed_program"], **finals.seed.as_dict()}

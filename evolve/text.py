@@ -5,7 +5,9 @@ import re
 __all__ = ["clean", "indent"]
 
 # C0 and C1 controls but for newline and tab, and the marks that reorder or hide text (bidi, zero width, tags).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f\ud800-\udfff]")
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
+)
 
 
 def clean(text: str, limit: int = 2_000) -> str:

@@ -39,12 +39,16 @@ class Primitive:
 
     def __post_init__(self) -> None:
         if self.literal is None and not all(part.isidentifier() for part in self.name.split(".")):
-            raise ValueError(f"primitive {self.name!r} is no name; write it as the block would, like 'np.exp'")
+            raise ValueError(
+                f"primitive {self.name!r} is no name; write it as the block would, like 'np.exp'"
+            )
         if self.literal is not None and self.args:
             raise ValueError(f"primitive {self.name!r}: a number takes no arguments")
         for kind in (*self.args, self.kind):
             if isinstance(kind, str) and not kind.isidentifier():
-                raise ValueError(f"primitive {self.name!r}: kind {kind!r} is no word; say num, bool, int, ...")
+                raise ValueError(
+                    f"primitive {self.name!r}: kind {kind!r} is no word; say num, bool, int, ..."
+                )
 
     @property
     def literal(self) -> int | None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import numpy as np
+
 from evolve.fastcore import wire
 from evolve.fastcore.jail import Jail
 from evolve.fastcore.limits import Limits

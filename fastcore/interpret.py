@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from evolve.fastcore.expression import Function, Operation, StraightLine, read_expression
 from evolve.fastcore.module_names import MAX_INTEGER, NotExpression
 from evolve.fastcore.whitelist import numpy_functions

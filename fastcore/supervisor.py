@@ -18,8 +18,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from evolve.fastcore.jail import die_with_parent
 from multiprocess.connection import Connection
+
+from evolve.fastcore.jail import die_with_parent
 
 __all__ = ["BROKEN", "DONE", "FAILED", "READY", "RESULTS", "Judge", "main"]
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+
 from evolve.fastcore.expression import Function
 
 __all__ = ["numpy_functions"]

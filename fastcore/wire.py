@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+
 from evolve.fastcore.limits import AnswerBounds
 
 __all__ = ["TRUSTED", "BoundsError", "WireError", "decode", "encode"]

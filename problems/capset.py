@@ -21,12 +21,13 @@ from evolve import Case, Certificate, Grid, Measure, Objective, Primitive, Probl
 from evolve.fastcore.kernels.capset import greedy_cap, is_cap, vectors
 
 # EVOLVE-BLOCK-START
-import numpy as np
 
 
 def priority(v, n):
     """Every vector is as good as any other."""
     return np.sum(v * 0, 0)
+
+
 # EVOLVE-BLOCK-END
 
 
@@ -59,7 +60,9 @@ def certify(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> Certifica
     )
     valid = valid and is_cap(cap, n)
     words = ["".join(map(str, vector)) for vector in ordered]
-    return Certificate(valid, str(len(cap)), f"{len(cap)} vectors of F_3^{n}, no three on a line", {"vectors": words})
+    return Certificate(
+        valid, str(len(cap)), f"{len(cap)} vectors of F_3^{n}, no three on a line", {"vectors": words}
+    )
 
 
 def _language(n: int) -> Sequence[Primitive]:
@@ -123,10 +126,10 @@ def capset(n: int = 6) -> Problem:
     )
 
 
-FEWEST_ZEROS = '''
+FEWEST_ZEROS = """
 import numpy as np
 
 
 def priority(v, n):
     return -np.sum(v == 0, 0)
-'''
+"""

@@ -13,10 +13,22 @@ the engine rather than evidence for any method.
 from fractions import Fraction
 from math import sqrt
 
-from evolve import Array, Case, Certificate, Limits, Measure, Objective, Primitive, Problem, Reference, Rejected, problem
-
 # EVOLVE-BLOCK-START
 import numpy as np
+
+from evolve import (
+    Array,
+    Case,
+    Certificate,
+    Limits,
+    Measure,
+    Objective,
+    Primitive,
+    Problem,
+    Reference,
+    Rejected,
+    problem,
+)
 
 
 def pack(n: int) -> np.ndarray:
@@ -36,6 +48,8 @@ def pack(n: int) -> np.ndarray:
                 radius = min(radius, 0.5 * distance)
         discs[i, 2] = radius
     return discs
+
+
 # EVOLVE-BLOCK-END
 
 _CLEAR = 1e-12  # far above the rounding of the float test for numbers in [0, 1], so what it clears is clear
@@ -116,11 +130,15 @@ def certify(discs: np.ndarray, case: Case) -> Certificate:
         for x2, y2, r2 in rows[:i]:
             valid = valid and (x1 - x2) ** 2 + (y1 - y2) ** 2 >= (r1 + r2) ** 2
     total = sum((r for _, _, r in rows), Fraction(0))
-    statement = f"{len(rows)} discs in the unit square, none overlapping, with radii that sum to {float(total):.10f}"
-    return Certificate(valid, str(total), statement, {"discs": [[str(value) for value in row] for row in rows]})
+    statement = (
+        f"{len(rows)} discs in the unit square, none overlapping, with radii that sum to {float(total):.10f}"
+    )
+    return Certificate(
+        valid, str(total), statement, {"discs": [[str(value) for value in row] for row in rows]}
+    )
 
 
-GRID = '''
+GRID = """
 import numpy as np
 
 
@@ -132,7 +150,7 @@ def pack(n):
         discs[i, 1] = (i // side + 0.5) / side
         discs[i, 2] = 0.5 / side
     return discs
-'''
+"""
 
 
 @problem
@@ -159,7 +177,9 @@ def circle_packing(n: int = 26) -> Problem:
         ],
         references=[
             Reference("AlphaEvolve", 2.6358627564, "arXiv:2506.13131, B.12", "2025", "n26"),
-            Reference("best basin, strict optimum", 2.6359830849, "polished, exactly feasible", "2025", "n26"),
+            Reference(
+                "best basin, strict optimum", 2.6359830849, "polished, exactly feasible", "2025", "n26"
+            ),
             Reference("best human", 2.937, "arXiv:2506.13131, B.12", "2025", "n32"),
             Reference("CodeEvolve", 2.9395728, "arXiv:2510.14150", "2025", "n32"),
         ],

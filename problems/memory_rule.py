@@ -21,15 +21,28 @@ from math import fsum, log2
 import numpy as np
 import numpy.typing as npt
 
-from evolve import Array, Case, Limits, Measure, Objective, Primitive, Problem, Reference, Rejected, Stage, problem
+from evolve import (
+    Array,
+    Case,
+    Limits,
+    Measure,
+    Objective,
+    Primitive,
+    Problem,
+    Reference,
+    Rejected,
+    Stage,
+    problem,
+)
 
 # EVOLVE-BLOCK-START
-import numpy as np
 
 
 def update(S, k, v, p):
     """Hebb: what fires together wires together."""
     return S + v * k
+
+
 # EVOLVE-BLOCK-END
 
 Floats = npt.NDArray[np.float64]
@@ -83,7 +96,7 @@ def episodes(seed: int, count: int = 256, d: int = 12, keys: int = 8, writes: in
     )
 
 
-def simulate(decide, case: Case) -> Floats:  # type: ignore[no-untyped-def]
+def simulate(decide, case: Case) -> Floats:
     """Write every pair with the program's rule, over all episodes at once; the final S, (E, d, d)."""
     hidden: Episodes = case.hidden
     _, count, _, d = hidden.stream_keys.shape
@@ -112,15 +125,15 @@ def score(state: Floats, case: Case) -> dict[str, float]:
     }
 
 
-DELTA = '''
+DELTA = """
 def update(S, k, v, p):
     return S + (v - p) * k
-'''
+"""
 
-FORGETTING = '''
+FORGETTING = """
 def update(S, k, v, p):
     return 0.9 * S + v * k
-'''
+"""
 
 
 def _part(whole: Episodes, start: int, stop: int) -> Episodes:
@@ -146,7 +159,10 @@ def memory_rule(count: int = 256) -> Problem:
         entry="update",
         form="step",
         # The seed was picked from 40 for Hebb's and the delta rule's errors being near their means over seeds.
-        cases=[Case("quick", hidden=_part(train, 0, quarter)), Case("rest", hidden=_part(train, quarter, count))],
+        cases=[
+            Case("quick", hidden=_part(train, 0, quarter)),
+            Case("rest", hidden=_part(train, quarter, count)),
+        ],
         # A quarter of the episodes tells a hopeless rule, and is enough to tune constants on.
         stages=[Stage(("quick",), gate=0.4)],
         aggregate=dict.fromkeys(("error", "recency", "size"), _by_episodes),
@@ -156,7 +172,9 @@ def memory_rule(count: int = 256) -> Problem:
         objective=Objective("error", "min"),
         measures=[Measure("recency", -0.1, 0.5, bins=20), Measure("size", -4.0, 6.0, bins=20)],
         unseen={
-            "same_size": [Case(f"same_size_{seed}", hidden=episodes(1000 + seed, count)) for seed in range(4)],
+            "same_size": [
+                Case(f"same_size_{seed}", hidden=episodes(1000 + seed, count)) for seed in range(4)
+            ],
             "larger": [Case(f"larger_{seed}", hidden=episodes(2000 + seed, **larger)) for seed in range(4)],
         },
         fresh=lambda rng: [Case("fresh", hidden=episodes(int(rng.integers(2**31)), count))],
@@ -171,7 +189,11 @@ def memory_rule(count: int = 256) -> Problem:
             Primitive("np.where", ("bool", "num", "num"), "num"),
         ],
         baselines={"delta_rule": DELTA, "forgetting": FORGETTING},
-        references=[Reference("delta rule, on a task of this kind", 0.141, "Widrow and Hoff 1960", "1960", "same_size")],
+        references=[
+            Reference(
+                "delta rule, on a task of this kind", 0.141, "Widrow and Hoff 1960", "1960", "same_size"
+            )
+        ],
         limits=Limits(seconds=5.0),
         max_nodes=40,
     )

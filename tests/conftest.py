@@ -16,7 +16,7 @@ from evolve import Array, Case, Limits, Measure, Objective, Problem, Rejected, R
 
 LINE = {
     "block": "import numpy as np\n\n\ndef guess(x):\n    return x + 1.0",
-    "body": '''
+    "body": """
 def score(y, case):
     if y > 1e6:
         raise Rejected("too large")
@@ -36,7 +36,7 @@ def small(k: float = 3.0) -> Problem:
         baselines={"constant": "def guess(x):\\n    return 4.5\\n"},
         limits=Limits(seconds=2.0),
     )
-''',
+""",
 }
 
 
@@ -44,7 +44,9 @@ def small(k: float = 3.0) -> Problem:
 def problem_file(tmp_path: Path):
     """Write a problem file: `problem_file(block=..., body=..., replace={old: new})` returns its path."""
 
-    def write(name: str = "small.py", block: str | None = None, body: str | None = None, replace: dict | None = None):
+    def write(
+        name: str = "small.py", block: str | None = None, body: str | None = None, replace: dict | None = None
+    ):
         text = HEAD.format(block=block or LINE["block"], body=body or LINE["body"])
         for old, new in (replace or {}).items():
             assert old in text

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 BLOCKS = [
     pytest.param(text, id=f"{page.name}:{number}")
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for number, text in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+    for number, text in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    )
 ]
 
 
@@ -26,4 +28,6 @@ def test_python_in_the_documentation_runs(text, tmp_path, monkeypatch):
     path.write_text(text, encoding="utf-8")
     run = evolve.run(str(path), proposals=60, ledger=tmp_path / "a.db", workers=1)
     assert run.document["stopped"] == "budget"
-    assert run.document["best"]["value"] != run.document["seed_program"]["value"], "the example does not improve"
+    assert run.document["best"]["value"] != run.document["seed_program"]["value"], (
+        "the example does not improve"
+    )

@@ -67,7 +67,9 @@ def in_one_process(problem: Problem, proposals: int, folder: Path) -> tuple[Stag
     commit = stages.timed("archive, bandit", lambda p, j: search.commit(search.finished(p, j)))
     about = {"name": problem.name, "parameters": {}, "objective": {}, "measures": []}
     try:
-        with Ledger.create(folder / "stages.db", about, {"seed": 0, "version": ""}, fingerprint(problem)) as book:
+        with Ledger.create(
+            folder / "stages.db", about, {"seed": 0, "version": ""}, fingerprint(problem)
+        ) as book:
             book.begin_session(book.fingerprint, {}, [], {})
             record, flush = stages.timed("record", book.record), stages.timed("record", book.flush)
             for number in range(proposals + 1):
@@ -96,7 +98,9 @@ def for_real(name: str, proposals: int, folder: Path) -> tuple[float, int]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--problem", default="online_bin_packing")
     parser.add_argument("--proposals", type=int, default=5000)
     options = parser.parse_args()
@@ -109,7 +113,9 @@ def main() -> None:
     whole = 1e3 * total / counted
     each["messages, event loop"] = whole - sum(each.values())
     simulation = each["simulation and score"]
-    print(f"evolve {evolve.__version__}, {options.problem}, {counted} evaluations, CPU ms an evaluated program")
+    print(
+        f"evolve {evolve.__version__}, {options.problem}, {counted} evaluations, CPU ms an evaluated program"
+    )
     for name, cost in each.items():
         print(f"{name:24s} {cost:7.3f}")
     print(f"{'all':24s} {whole:7.3f}")

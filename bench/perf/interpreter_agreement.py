@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import random_expressions as programs
+
 from evolve.fastcore.exchange import plain_text
 from evolve.fastcore.interpret import (
     InterpretError,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import multiprocess
+
 from evolve.fastcore.clock import cpu_and_wall
 from evolve.fastcore.jail import describe
 from evolve.fastcore.limits import Limits

@@ -162,7 +162,7 @@ class _Surveyor:
         value = constant_of(node)
         if value is not None:
             own = "num" if isinstance(value, float) else "int"
-            if wanted in self.vocabulary.literals:
+            if wanted is not None and wanted in self.vocabulary.literals:
                 own = wanted
         else:
             own = _RULES.get(node.kind, _Surveyor.other)(self, node, path, scope)
@@ -276,7 +276,10 @@ class _Surveyor:
             one
             for one in self.vocabulary.functions.get(name, ())
             if len(one.args) == len(arguments)
-            and all(isinstance(a, str) or constant_of(node) == a for a, node in zip(one.args, arguments, strict=True))
+            and all(
+                isinstance(a, str) or constant_of(node) == a
+                for a, node in zip(one.args, arguments, strict=True)
+            )
         ]
         if len(fitting) < 2:
             return fitting[0] if fitting else None
@@ -288,7 +291,12 @@ class _Surveyor:
 
     def _peek(self, node: Node, path: Path, scope: Scope) -> str:
         """The kind of an expression, leaving no trace in the map."""
-        lists: tuple[list[Site], ...] = (self.made.sites, self.made.constants, self.made.swaps, self.made.loops)
+        lists: tuple[list[Site], ...] = (
+            self.made.sites,
+            self.made.constants,
+            self.made.swaps,
+            self.made.loops,
+        )
         before = [len(one) for one in lists]
         kind = self.expression(node, path, scope, None)
         for one, length in zip(lists, before, strict=True):

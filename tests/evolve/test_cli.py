@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from evolve.programs_db.ledger import Ledger
 
 import evolve
 from evolve.cli import VERBS, main
+from evolve.programs_db.ledger import Ledger
 from evolve.verbs import mishaps
 
 

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from evolve.programs_db.ledger import Ledger
 
 from evolve.cli import main
+from evolve.programs_db.ledger import Ledger
 
 BLOCK = (
     "# EVOLVE-BLOCK-START\nimport numpy as np\n\n\ndef guess(x):\n    return x + 1.0\n# EVOLVE-BLOCK-END\n"

@@ -15,6 +15,11 @@ import termios
 import time
 
 import pytest
+
+from evolve.budget import Budget
+from evolve.cli import main
+from evolve.module import Origin, module_text
+from evolve.panel import showing
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import (
     Commit,
@@ -26,11 +31,6 @@ from evolve.programs_db.records import (
     Proposal,
     Status,
 )
-
-from evolve.budget import Budget
-from evolve.cli import main
-from evolve.module import Origin, module_text
-from evolve.panel import showing
 from evolve.terminal import braille, plot, staircase
 from evolve.watch import Watch
 

@@ -75,7 +75,9 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(problem_file, tmp_path
     search(path, tmp_path / "parts.db", proposals=17)
     search_on = evolve.resume(tmp_path / "parts.db", proposals=50, workers=2)
     assert search_on.document["proposals"] == 50
-    assert evolve.resume(tmp_path / "parts.db", proposals=120).document["content_hash"] == whole["content_hash"]
+    assert (
+        evolve.resume(tmp_path / "parts.db", proposals=120).document["content_hash"] == whole["content_hash"]
+    )
     again = evolve.resume(tmp_path / "parts.db", proposals=120)  # nothing is left to do, and nothing is done
     assert again.document["content_hash"] == whole["content_hash"]
 
@@ -92,7 +94,9 @@ def test_a_budget_in_seconds_is_a_total_over_sessions(problem_file, tmp_path):
 
 def test_init_programs_take_part_and_a_broken_one_is_told(problem_file, tmp_path):
     good = "def guess(x):\n    return 3.0 * x\n"
-    run = search(problem_file(), tmp_path / "a.db", proposals=5, init=[good, "def other(x):\n    return x\n", "def ("])
+    run = search(
+        problem_file(), tmp_path / "a.db", proposals=5, init=[good, "def other(x):\n    return x\n", "def ("]
+    )
     assert run.best().program.source == good
     assert run.document["best"]["value"] == 0.0
     assert run.document["invalid"] == 2
@@ -127,7 +131,9 @@ def test_new_bins_replay_and_a_new_score_asks_for_rescore(problem_file, tmp_path
         ({"returns=Real()": "returns=Array('f8', (2,))"}, "shape"),
     ],
 )
-def test_a_seed_that_does_not_score_is_an_error_of_the_problem_and_leaves_no_file(problem_file, tmp_path, replace, says):
+def test_a_seed_that_does_not_score_is_an_error_of_the_problem_and_leaves_no_file(
+    problem_file, tmp_path, replace, says
+):
     path = problem_file(replace=replace)
     with pytest.raises(ProblemError, match=says):
         search(path, tmp_path / "a.db")
@@ -135,7 +141,9 @@ def test_a_seed_that_does_not_score_is_an_error_of_the_problem_and_leaves_no_fil
 
 
 def test_a_score_that_breaks_on_some_answers_does_not_stop_the_run(problem_file, tmp_path):
-    path = problem_file(replace={"if y > 1e6:": "if y < 0:\n        raise KeyError('negative')\n    if y > 1e6:"})
+    path = problem_file(
+        replace={"if y > 1e6:": "if y < 0:\n        raise KeyError('negative')\n    if y > 1e6:"}
+    )
     told = search(path, tmp_path / "a.db").document
     assert told["stopped"] == "budget"
     assert told["statuses"]["unscorable"] > 0
@@ -212,7 +220,9 @@ def start(path: Path, ledger: Path, proposals: int) -> subprocess.Popen:
 def gone(pids, seconds=5.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        alive = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE]
+        alive = [
+            p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE
+        ]
         if not alive:
             return True
         time.sleep(0.05)
@@ -222,7 +232,10 @@ def gone(pids, seconds=5.0):
 def recorded(ledger):
     with Ledger.read(ledger) as book:
         assert book.integrity() == []
-        return [(c.proposal.number, c.proposal.program, c.evaluation and c.evaluation.objective) for c in book.replay()]
+        return [
+            (c.proposal.number, c.proposal.program, c.evaluation and c.evaluation.objective)
+            for c in book.replay()
+        ]
 
 
 @pytest.mark.slow
@@ -251,7 +264,10 @@ def test_kills_lose_nothing_that_was_recorded_and_change_nothing_that_comes(prob
     assert start(path, ledger, proposals).wait(120) == 0
     told = evolve.open_run(ledger).document
     assert told["proposals"] == proposals
-    assert told["content_hash"] == search(path, tmp_path / "whole.db", proposals, workers=2).document["content_hash"]
+    assert (
+        told["content_hash"]
+        == search(path, tmp_path / "whole.db", proposals, workers=2).document["content_hash"]
+    )
 
 
 def count(ledger):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+
 from evolve.fastcore import runner as runner_module
 from evolve.fastcore import warden
 from evolve.fastcore.jail import landlock_abi, level

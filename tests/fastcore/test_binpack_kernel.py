@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from evolve.fastcore.kernels import binpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evolve.fastcore.kernels import binpack
 
 
 def plain_packing(table: dict[tuple[int, int], float], items: list[int], capacity: int) -> binpack.Packing:

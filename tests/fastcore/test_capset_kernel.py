@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from evolve.fastcore.kernels.capset import greedy_cap, is_cap, vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evolve.fastcore.kernels.capset import greedy_cap, is_cap, vectors
 
 Vector = tuple[int, ...]
 

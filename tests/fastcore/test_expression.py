@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from evolve.fastcore.interpret import NotExpression, compile_expression, numpy_functions
 
 

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evolve.fastcore import interpret
 from evolve.fastcore.interpret import (
     Function,
@@ -24,8 +27,6 @@ from evolve.fastcore.interpret import (
     numpy_functions,
 )
 from evolve.fastcore.runner import ZygoteError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def _script(name: str) -> ModuleType:

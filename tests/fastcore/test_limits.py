@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from evolve.fastcore.limits import AnswerBounds, Limits
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from evolve.fastcore.jail import level
 from evolve.fastcore.pool import JudgeError, JudgeStartError, JudgeStuck, Pool, SupervisorLost
 

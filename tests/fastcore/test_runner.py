@@ -12,6 +12,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+
 from evolve.fastcore import wire
 from evolve.fastcore.clock import cpu_and_wall
 from evolve.fastcore.jail import describe, level

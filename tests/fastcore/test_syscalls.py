@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from evolve.fastcore.syscalls import ARCHES, filter_program
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000

@@ -5,11 +5,12 @@ import struct
 
 import numpy as np
 import pytest
-from evolve.fastcore.limits import AnswerBounds
-from evolve.fastcore.wire import TRUSTED, BoundsError, WireError, decode, encode
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from evolve.fastcore.limits import AnswerBounds
+from evolve.fastcore.wire import TRUSTED, BoundsError, WireError, decode, encode
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]
 arrays = hnp.arrays(st.sampled_from(DTYPES), hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4))
