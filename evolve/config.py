@@ -22,6 +22,7 @@ class Config:
         pressure: how strongly rank counts among the other parents; 0 is uniform.
         fatigue: how fast a parent's weight falls with its uses; 0 is never.
         reset: evaluations after which the worse half of the islands starts again from the better half's best.
+        fresh: how many of the islands that start again do so from the seed program, the worst ones first.
         migrate: evaluations after which each island offers its best to its neighbour.
         mates: other elites handed to a mutator, for crossover.
         tune: most evaluations spent on the constants of one fresh structure; 0 for no tuning.
@@ -38,6 +39,7 @@ class Config:
     pressure: float = 6.0
     fatigue: float = 0.5
     reset: int = 10_000
+    fresh: int = 1
     migrate: int = 2_000
     mates: int = 2
     tune: int = 40

@@ -226,6 +226,16 @@ def make_judge(path: str, factory: str, parameters: Mapping[str, Any], unsafe: b
     return Judge(factory_of(Path(path), factory)(**parameters), unsafe)
 
 
+def _patience(problem: Problem) -> float:
+    """Wall seconds after which a silent judge is taken for stuck: in compiled code, no alarm interrupts it.
+
+    Five times the longest that one evaluation may take, so that a tuner's many short ones never look stuck.
+    """
+    cases = max(len(suite) for suite in (problem.cases, *problem.unseen.values())) * problem.repeats
+    limits = problem.limits
+    return 60.0 + 5.0 * (limits.setup_seconds + cases * (limits.seconds + 2.0 * problem.score_seconds))
+
+
 class Evaluator:
     """The engine's side: hands jobs to supervisors, one a core.
 
@@ -243,6 +253,7 @@ class Evaluator:
             "evolve.evaluator:make_judge",
             (str(origin.path), origin.factory, dict(origin.parameters), unsafe),
             workers,
+            hard_seconds=_patience(problem),
         )
 
     async def __aenter__(self) -> "Evaluator":

@@ -33,7 +33,7 @@ from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.search import Pending, Search
 from evolve.statement import Problem
-from evolve.summary import document
+from evolve.summary import document, earlier_cpu_seconds
 
 T = TypeVar("T")
 
@@ -195,7 +195,8 @@ def _session(session: _Session) -> Run:
     book.begin_session(session.fingerprint, _machine(session.options), sys.argv, session.budget.as_dict())
     outcome = _wait(_drive(session, prepared, done, before))
     book.write_elites(search.archive)
-    measured = {"seconds": outcome.seconds, "cpu_seconds": time.process_time() - cpu + outcome.workers_cpu}
+    spent = time.process_time() - cpu + outcome.workers_cpu
+    measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
     book.end_session(outcome.why, document(book, outcome.why, measured, outcome.finals))
     return Run(book.path)
 

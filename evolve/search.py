@@ -258,12 +258,18 @@ class Search:
         return events
 
     def _resets(self, count: int) -> list[Event]:
-        """The worse half of the islands starts again, each from the best of one of the better half."""
+        """The worse half of the islands starts again: from the best of the better half, or from the seed program."""
         bests = [(island, self.archive.best(island)) for island in range(count)]
         alive = [(island, best) for island, best in bests if best is not None]
         alive.sort(key=lambda pair: (-self.problem.objective.key(pair[1].objective), pair[0]))
         keep = max(1, count - count // 2)
+        poor = alive[keep:]
+        founders = [alive[place % keep][1] for place in range(len(poor))]
+        first = self.archive.first
+        if first is not None:
+            for place in range(max(0, len(poor) - self.config.fresh), len(poor)):
+                founders[place] = first
         return [
-            Event("reset", island, (alive[place % keep][1].program.id,))
-            for place, (island, _) in enumerate(alive[keep:])
+            Event("reset", island, (founder.program.id,))
+            for (island, _), founder in zip(poor, founders, strict=True)
         ]

@@ -12,7 +12,7 @@ from evolve.programs_db.lineage import statuses, top
 from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Objective
 
-__all__ = ["document", "ended_document", "last_document", "objective_of"]
+__all__ = ["document", "earlier_cpu_seconds", "ended_document", "last_document", "objective_of"]
 
 _WEAKEST_FIRST = ("none", "basic", "strict", "interpreted")
 
@@ -36,7 +36,7 @@ def document(
     Args:
         book: its ledger.
         stopped: why it stopped.
-        measured: `seconds` and `cpu_seconds` of the session.
+        measured: `seconds` and `cpu_seconds`, over all sessions.
         finals: figures on unseen cases, if they were scored.
         hashed: whether to make the content hash, which reads everything; None in its place if not.
     """
@@ -118,6 +118,15 @@ def ended_document(book: Reading) -> dict[str, Any] | None:
         return None
     told: dict[str, Any] = json.loads(rows[0]["totals"])
     return {**told, "ledger": str(book.path)}
+
+
+def earlier_cpu_seconds(book: Reading) -> float:
+    """CPU seconds that the sessions which ended have told; what a killed one had used is not known."""
+    rows = book.query(
+        "SELECT e.totals FROM endings e JOIN sessions s ON s.id = e.session WHERE s.rescore = 0 "
+        "ORDER BY s.id DESC LIMIT 1"
+    )
+    return float(json.loads(rows[0]["totals"])["cpu_seconds"]) if rows else 0.0
 
 
 def last_document(book: Reading, hashed: bool = True) -> dict[str, Any]:

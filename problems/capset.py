@@ -21,6 +21,7 @@ from evolve import Case, Certificate, Grid, Measure, Objective, Primitive, Probl
 from evolve.fastcore.kernels.capset import greedy_cap, is_cap, vectors
 
 # EVOLVE-BLOCK-START
+import numpy as np
 
 
 def priority(v, n):

@@ -13,9 +13,6 @@ the engine rather than evidence for any method.
 from fractions import Fraction
 from math import sqrt
 
-# EVOLVE-BLOCK-START
-import numpy as np
-
 from evolve import (
     Array,
     Case,
@@ -29,6 +26,9 @@ from evolve import (
     Rejected,
     problem,
 )
+
+# EVOLVE-BLOCK-START
+import numpy as np
 
 
 def pack(n: int) -> np.ndarray:

@@ -36,6 +36,7 @@ from evolve import (
 )
 
 # EVOLVE-BLOCK-START
+import numpy as np
 
 
 def update(S, k, v, p):

@@ -25,6 +25,7 @@ from evolve import Case, Grid, Measure, Objective, Primitive, Problem, Reference
 from evolve.fastcore.kernels.binpack import Packing, legal_pairs, pack_items, rank_table
 
 # EVOLVE-BLOCK-START
+import numpy as np
 
 
 def priority(item, remaining):
@@ -112,8 +113,11 @@ def priority(item, remaining):
 """
 
 WORST_FIT = """
+import numpy as np
+
+
 def priority(item, remaining):
-    return remaining - item
+    return np.where(remaining < np.max(remaining, 0), remaining, 0.0)
 """
 
 
@@ -140,7 +144,7 @@ def online_bin_packing(instances: int = 4, items: int = 5000) -> Problem:
         grid={"c100": _grid(100), "c150": _grid(150)},
         cases=_suite(weibull, "train", [items] * instances, seed=22),
         # Two instances tell a hopeless policy, and are enough to tune constants on.
-        stages=[Stage(("train_0", "train_1"), gate=10.0)] if instances > 2 else [],
+        stages=[Stage(("train_0", "train_1"), gate=20.0)] if instances > 2 else [],
         simulate=Packer(),
         score=score,
         objective=Objective("excess", "min", "%"),

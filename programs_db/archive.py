@@ -232,13 +232,13 @@ class Archive:
             self.add(event.island, elite)
 
     def _find(self, program: str) -> Elite | None:
-        """The elite of that id, of the first island that has it."""
+        """The elite of that id, of the first island that has it; or the first elite of all."""
         # Events are rare (every some hundred commits), so a scan is cheaper than a directory kept up to date.
         for island in self._islands:
             for elite in island.elites:
                 if elite.program.id == program:
                     return elite
-        return None
+        return self._first if self._first is not None and self._first.program.id == program else None
 
     def _elite(self, commit: Commit) -> Elite | None:
         evaluation, number = commit.evaluation, commit.proposal.number
@@ -289,6 +289,11 @@ class Archive:
             return self._best
         elites = self._islands[island].elites
         return elites[0] if elites else None
+
+    @property
+    def first(self) -> Elite | None:
+        """The first elite ever offered: in a run, the seed program."""
+        return self._first
 
     def uses(self, island: int, program: str) -> int:
         """How often a program was a parent in an island since its last reset."""
