@@ -20,7 +20,7 @@ from evolve.evaluator import Evaluator, Job, Judged
 from evolve.fastcore.pool import JudgeError, JudgeStuck, SupervisorLost
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Commit, Evaluation, Status
-from evolve.scoring import aggregate
+from evolve.scoring import Stopped, put_together
 from evolve.search import Pending, Search
 from evolve.statement import Problem
 
@@ -193,9 +193,7 @@ class Engine:
 
     def _commit(self, number: int, pending: Pending, judged: Judged | None) -> None:
         before = self.search.archive.best()
-        finished = self.search.finished(pending, judged)
-        finished = replace(finished, proposal=replace(finished.proposal, elapsed=self.elapsed))
-        commit = self.search.commit(finished)
+        commit = self.search.commit(self.search.finished(pending, judged, self.elapsed))
         self.ledger.record(commit)
         self._done = number
         self._unflushed += 1
@@ -230,10 +228,12 @@ def _merged(problem: Problem, first: Evaluation, again: Evaluation) -> Evaluatio
     if again.status is not Status.OK:
         return again
     scores = {**first.scores, **again.scores}
-    put = {
-        name: aggregate(problem.aggregate.get(name, "mean"), [case[name] for case in scores.values()])
-        for name in {problem.objective.name, *first.measures}
-    }
+    try:
+        put = {
+            name: put_together(problem, name, scores) for name in (problem.objective.name, *first.measures)
+        }
+    except Stopped as stop:
+        return Evaluation("", stop.status, stop.message)
     return replace(
         first,
         objective=put[problem.objective.name],

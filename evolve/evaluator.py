@@ -19,6 +19,7 @@ from evolve.fastcore.interpret import (
 )
 from evolve.fastcore.pool import Pool
 from evolve.fastcore.runner import Failure, Runner
+from evolve.fastcore.runner import Session as RunnerSession
 from evolve.loader import factory_of
 from evolve.mutators.screening import RUNGS
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
@@ -107,15 +108,15 @@ class Judge:
         self.unsafe = unsafe
         self.scorer = Scorer(problem)
         self.functions = numpy_functions()
-        self._runner: Runner | None = None
+        self._runners: dict[bool, Runner] = {}
         self._last: tuple[str, Plan | None] | None = None  # a tuner asks for one program many times
         self._bound: Interpreted | None = None
 
     def close(self) -> None:
-        """End the zygote, if one was started."""
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
+        """End the zygotes that were started."""
+        for runner in self._runners.values():
+            runner.close()
+        self._runners.clear()
 
     def judge(self, job: Job) -> Judged:
         """Evaluate a program; never raises for anything that a program does."""
@@ -153,12 +154,8 @@ class Judge:
             except NotInterpretable:
                 pass  # for instance an integer beyond 64 bits: the jail has no such bound
         source = job.source if constants is None else substitute(job.source, self.problem.entry, constants)
-        try:
-            session = self._jail().start(source, self.problem.entry, self.problem.limits)
-        except Failure as failure:
-            return self._failed(job, failure)
-        with session:
-            return self._run(job, session)
+        with self._jail().start(source, self.problem.entry, self.problem.limits) as session:
+            return self._run(job, session, source)
 
     def _compiled(self, source: str) -> Plan | None:
         """The plan of an expression program; None if only a jailed process can run it.
@@ -184,18 +181,26 @@ class Judge:
         self._bound.constants = constants
         return self._bound
 
-    def _jail(self) -> Runner:
-        if self._runner is None:
-            self._runner = Runner(preload=tuple(self.problem.preload), unsafe=self.unsafe)
-        return self._runner
+    def _jail(self, witness: bool = False) -> Runner:
+        """The runner of programs, or that of their witnesses: a runner has one live program at a time."""
+        if witness not in self._runners:
+            self._runners[witness] = Runner(preload=tuple(self.problem.preload), unsafe=self.unsafe)
+        return self._runners[witness]
 
     def _failed(self, job: Job, failure: Failure) -> Judged:
         evaluation = Evaluation("", Status(failure.status), failure.message)
         return Judged(job.source, evaluation, traceback=failure.traceback)
 
-    def _run(self, job: Job, session: Session) -> Judged:
+    def _run(self, job: Job, session: Session, source: str | None = None) -> Judged:
+        """Score a running program; `source` is that of a jailed one, which could keep a state of its own."""
+
+        def witness() -> RunnerSession:
+            return self._jail(witness=True).start(source or "", self.problem.entry, self.problem.limits)
+
         try:
-            scored = self.scorer.run(session, self._cases(job), job.round, job.quick)
+            scored = self.scorer.run(
+                session, self._cases(job), job.round, job.quick, witness if source is not None else None
+            )
         except Stopped as stop:
             scored = Scored(stop.status, stop.message, traceback=stop.traceback)
         except Failure as failure:

@@ -137,10 +137,13 @@ def _alone(problem: Problem, worker: _Worker, seed: Judged) -> Check:
         jailed, figures = seed.evaluation, {"form": "jailed"}
         how = "it cannot be interpreted" + _why_not(problem)
     if jailed.status in (Status.ERROR, Status.DIED, Status.MEMORY):
-        mend = "import and define inside the block what it needs"
-        sentence = f"the block does not run alone, without the rest of the file: {jailed.message}; {mend}"
+        sentence = f"the block does not run alone, without the rest of the file: {jailed.message}"
+        if jailed.message.startswith(("NameError", "ImportError", "ModuleNotFoundError")):
+            sentence += "; import and define inside the block what it needs"
         return Check("alone", "failed", sentence)
-    if jailed.objective != seed.evaluation.objective:
+    before = seed.evaluation.objective
+    # A score that is not the same twice is no error of ours; `_same_again` tells of it.
+    if jailed.objective != before and before == worker.judge(problem.block).evaluation.objective:
         sentence = (
             f"interpreted, the seed scores {seed.evaluation.objective}; jailed, {jailed.objective}: "
             "this is an error of evolve, please report it"
@@ -280,7 +283,7 @@ def _advice(problem: Problem) -> Iterator[Check]:
         yield Check(
             "measures?",
             "advice",
-            f"it has {has}: two keep different kinds alive (nodes is always there)",
+            f'it has {has}: two keep different kinds of programs alive ("nodes" needs no code)',
         )
     if not problem.unseen:
         yield Check(

@@ -3,6 +3,7 @@
 Knows nothing of what a problem means; loading executes the file, which is trusted (its block included).
 """
 
+import contextlib
 import difflib
 import importlib.util
 import sys
@@ -123,11 +124,12 @@ def _execute(path: Path) -> Any:
         folder = str(path.parent)
         if folder not in sys.path:
             sys.path.append(folder)  # a problem may import its neighbours; appended, so it shadows nothing
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to documents
+            spec.loader.exec_module(module)
         return module
     except (ProblemError, UsageError) as error:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProblemError(f"{path}: {_where(error, path)}{type(error).__name__}: {error}") from error
     finally:
         _state.depth -= 1

@@ -153,7 +153,7 @@ class _View:
             self._left(width, plain),
         ]
         body = [
-            Text(text, style=style, no_wrap=True, overflow="ellipsis" if not plain else "crop")
+            Text(text, style=style, no_wrap=style == "green", overflow="fold")  # curves are not wrapped
             for text, style in lines
             if text
         ]

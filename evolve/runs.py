@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -55,8 +55,11 @@ class Options:
     observer: Observer | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.workers <= 1024:
-            raise UsageError(f"{self.workers} workers; at least 1")
+        most = max(16, 4 * len(os.sched_getaffinity(0)))
+        if not 1 <= self.workers <= most:
+            raise UsageError(
+                f"{self.workers} workers; from 1 to {most} on the cores that this process may use"
+            )
 
 
 def run(
@@ -87,6 +90,8 @@ def run(
     _not_while_loading()
     if isinstance(problem, str):
         problem = load(problem)
+    if not isinstance(problem, Problem):
+        raise UsageError(f"run({problem!r}): give a Problem, or the name or path of one")
     if problem.origin is None:
         raise UsageError(
             "this Problem was made without @problem, so no worker can load it; decorate its factory"
@@ -241,6 +246,10 @@ def _replay(session: _Session) -> tuple[dict[int, Pending], int, float]:
         search.replay(commit)
         before = max(before, commit.proposal.elapsed)
         number = commit.proposal.number
+        if number == 0 and (commit.evaluation is None or commit.evaluation.objective is None):
+            raise ProblemError(
+                f"{book.path}: since the last rescore the seed program does not score; mend the problem"
+            )
         for new in range(1, window + 1) if number == 0 else (number + window,):
             if new > done:
                 prepared[new] = search.propose(new)
@@ -269,7 +278,12 @@ def _search(problem: Problem, config: Config, seed: int, init: Sequence[str]) ->
 
 
 def problem_of(book: Ledger) -> Problem:
-    """The problem of a ledger, loaded again from its file."""
+    """The problem of a ledger, loaded again from its file; its seed program is the one that the run began with.
+
+    Raises:
+        UsageError: the file is gone.
+        LedgerMismatch: what the file states now is another problem.
+    """
     about = book.problem
     name = about["name"]
     path = about["path"]
@@ -277,11 +291,17 @@ def problem_of(book: Ledger) -> Problem:
         if name not in shipped():
             raise UsageError(f"{book.path}: its problem file {path} is gone; put it back")
         path = str(shipped()[name])
-    return load(f"{path}:{about['factory']}", about["parameters"])
+    problem = load(f"{path}:{about['factory']}", about["parameters"])
+    book.expect(problem.name, problem.parameters)
+    return replace(problem, block=about["seed_program"])
 
 
 def _how(how: Mapping[str, Any], book: Ledger | None = None) -> tuple[Budget, Options]:
     options = dict(how)
+    known = ("budget", "proposals", "seconds", "workers", "unsafe", "observer")
+    for name in options:
+        if name not in known:
+            raise UsageError(f"run: unknown option {name}; it takes {', '.join(known)}")
     given = options.pop("budget", None)
     proposals, seconds = options.pop("proposals", None), options.pop("seconds", None)
     if isinstance(given, str):
@@ -293,9 +313,6 @@ def _how(how: Mapping[str, Any], book: Ledger | None = None) -> tuple[Budget, Op
         given = Budget(**json.loads(last[0]["budget"])) if last else None
     if given is None:
         raise UsageError("no budget; say budget='60s', proposals=5000 or seconds=60")
-    unknown = set(options) - {"workers", "unsafe", "observer"}
-    if unknown:
-        raise UsageError(f"run: unknown option {', '.join(sorted(unknown))}")
     if options.get("workers", 0) is None:
         del options["workers"]
     return given, Options(**options)

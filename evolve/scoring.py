@@ -2,19 +2,23 @@
 puts scores together over cases. Knows nothing of how a program is run.
 """
 
+import copy
 import hashlib
 import math
+import secrets
 import signal
 import threading
+import time
 import traceback as tracebacks
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from evolve.fastcore.interpret import NotInterpretable
 from evolve.fastcore.runner import Failure
 from evolve.programs_db.records import Status
 from evolve.sessions import Session
@@ -22,9 +26,9 @@ from evolve.spec import Array, Misfit
 from evolve.statement import STRUCTURAL, Aggregate, Case, Problem, Rejected
 from evolve.text import clean
 
-__all__ = ["Scored", "Scorer", "Stopped", "aggregate"]
+__all__ = ["Scored", "Scorer", "Stopped", "aggregate", "put_together"]
 
-_DECISION = Array("f8", None)
+Witness = Callable[[], AbstractContextManager[Session]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,44 @@ class Stopped(Exception):  # noqa: N818 - control flow inside the judge
         self.traceback = traceback
 
 
+class _Log:
+    """Decisions of one case, as many as are worth asking again: the last one, and others by reservoir sampling."""
+
+    def __init__(self, most: int = 48) -> None:
+        self.most = most
+        self._clear()
+
+    def _clear(self) -> None:
+        self.count = 0
+        self.kept: list[tuple[int, tuple[Any, ...], Any]] = []
+        self.last: tuple[int, tuple[Any, ...], Any] | None = None
+
+    def note(self, args: tuple[Any, ...], answer: Any) -> None:
+        """Take note of a decision. The arguments are copied: `simulate` may change its arrays in place."""
+        kept = tuple(arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args)
+        self.last = self.count, kept, copy.copy(answer)
+        # Chance that a program cannot foresee; it decides only what is looked at, never what a program is worth.
+        place = secrets.randbelow(self.count + 1)
+        if len(self.kept) < self.most:
+            self.kept.append(self.last)
+        elif place < self.most:
+            self.kept[place] = self.last
+        self.count += 1
+
+    def drawn(self) -> list[tuple[int, tuple[Any, ...], Any]]:
+        """What was kept, the last decision first; and the log is empty again."""
+        drawn = {item[0]: item for item in (*self.kept, *([self.last] if self.last else []))}
+        self._clear()
+        return [drawn[number] for number in sorted(drawn, reverse=True)]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two checked answers are the same."""
+    if isinstance(one, np.ndarray):
+        return one.shape == other.shape and bool(np.array_equal(one, other))
+    return bool(one == other)
+
+
 class _OutOfTime(BaseException):
     """The alarm; no `except Exception` of a problem may swallow it."""
 
@@ -67,8 +109,17 @@ class Scorer:
         self._grids = problem.grids()
         self._shapes = {name: grid.table_shape for name, grid in self._grids.items()}
         self._first_grid = next(iter(self._grids), "")
+        self._alarm = _Alarm(problem.score_seconds)
+        self._log: _Log | None = None
 
-    def run(self, session: Session, cases: Sequence[Case], round: int = 0, quick: bool = False) -> Scored:
+    def run(
+        self,
+        session: Session,
+        cases: Sequence[Case],
+        round: int = 0,
+        quick: bool = False,
+        witness: Witness | None = None,
+    ) -> Scored:
         """Run and score a program on `cases`.
 
         Args:
@@ -76,11 +127,19 @@ class Scorer:
             cases: in order; those of `stages` are moved to the front.
             round: which seeds repeats get.
             quick: stop after the first stage, whatever its gate says.
+            witness: starts the same program afresh, where it could keep a state of its own (form `step`).
 
         Raises:
             Failure: the program failed.
             Stopped: its answer was refused or broke the problem's own functions.
         """
+        self._log = None if witness is None or self.problem.form != "step" else _Log()
+        with self._alarm:
+            return self._run(session, cases, round, quick, witness)
+
+    def _run(
+        self, session: Session, cases: Sequence[Case], round: int, quick: bool, witness: Witness | None
+    ) -> Scored:
         scores: dict[str, Mapping[str, float]] = {}
         outcomes: dict[str, Any] = {}
         tables: dict[str, Any] = {}
@@ -88,6 +147,8 @@ class Scorer:
             for case in stage:
                 for one in self._repeats(case, round):
                     outcome = self._outcome(session, one, tables)
+                    if self._log is not None and witness is not None:
+                        self._confirm(witness, self._log, one)
                     outcomes[one.name] = outcome
                     scores[one.name] = self._score(outcome, one)
             if quick and scores:
@@ -127,13 +188,34 @@ class Scorer:
     def _decider(self, session: Session, case: Case) -> Callable[..., Any]:
         def decide(*args: Any) -> Any:
             """One decision of the program, checked. The problem's own clock stands still meanwhile."""
-            left = _pause()
+            alarm, started = self._alarm, time.monotonic()
+            deadline, alarm.deadline = alarm.deadline, math.inf
             try:
-                return self._fit(session.call(args), case)
+                answer = self._fit(session.call(args), case)
+                if self._log is not None:
+                    self._log.note(args, answer)
+                return answer
             finally:
-                _go_on(left)
+                alarm.deadline = deadline + time.monotonic() - started
 
         return decide
+
+    def _confirm(self, witness: Witness, log: "_Log", case: Case) -> None:
+        """Ask the same program, started afresh, some of the questions again, the last ones first.
+
+        What it may remember is in a decision's arguments. A program that kept notes of its own would have to know
+        now what it is only told afterwards.
+        """
+        with witness() as session:
+            session.begin_case()
+            for number, args, answer in log.drawn():
+                again = self._fit(session.call(args), case)
+                if not _equal(answer, again):
+                    raise Stopped(
+                        Status.REJECTED,
+                        f"case {case.name}: asked afresh, decision {number} is another one: it depends on what was "
+                        "asked before, or on chance; what a program may remember is in its arguments",
+                    )
 
     def _fit(self, answer: Any, case: Case) -> Any:
         try:
@@ -157,11 +239,14 @@ class Scorer:
         assert function is not None
         case = args[-1].name
         try:
-            with _time_limit(self.problem.score_seconds):
+            self._alarm.deadline = time.monotonic() + self.problem.score_seconds
+            try:
                 return function(*args)
+            finally:
+                self._alarm.deadline = math.inf
         except Rejected as rejected:
             raise Stopped(Status.REJECTED, f"case {case}: {rejected}") from None
-        except (Stopped, Failure):
+        except (Stopped, Failure, NotInterpretable):
             raise
         except _OutOfTime:
             seconds = self.problem.score_seconds
@@ -180,12 +265,15 @@ class Scorer:
             )
         numbers: dict[str, float] = {}
         for name, value in answer.items():
-            if not isinstance(value, (bool, int, float, np.number, np.bool_)):
+            if not isinstance(value, (bool, int, float, np.integer, np.floating, np.bool_)):
                 kind = type(value).__name__
                 raise Stopped(
                     Status.UNSCORABLE, f"case {case.name}: score's {name!r} is of type {kind}, not a number"
                 )
-            numbers[str(name)] = float(value)
+            try:
+                numbers[str(name)] = float(value)
+            except OverflowError:
+                numbers[str(name)] = math.inf if value > 0 else -math.inf
         for name in self._needed():
             if name not in numbers:
                 raise Stopped(Status.UNSCORABLE, f"case {case.name}: score's answer has no {name!r}")
@@ -205,23 +293,32 @@ class Scorer:
             raise Stopped(Status.REJECTED, f"stage: {reached:g} does not reach the gate {gate:g}")
 
     def _put_together(self, name: str, scores: Mapping[str, Mapping[str, float]]) -> float:
-        return aggregate(self.problem.aggregate.get(name, "mean"), [case[name] for case in scores.values()])
+        return put_together(self.problem, name, scores)
 
     def _total(self, scores: Mapping[str, Mapping[str, float]], outcomes: Mapping[str, Any]) -> Scored:
-        try:
-            totals = {name: self._put_together(name, scores) for name in self._needed()}
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - an aggregate may be the problem's own function
-            text = "".join(tracebacks.format_exception(error))
-            raise Stopped(
-                Status.UNSCORABLE, f"aggregate raised {type(error).__name__}: {error}", text
-            ) from None
+        totals = {name: self._put_together(name, scores) for name in self._needed()}
         objective = totals[self.problem.objective.name]
-        if not math.isfinite(objective):
-            raise Stopped(Status.UNSCORABLE, f"the aggregated objective is {objective}")
         measures = {name: totals[name] for name in totals if name in {m.name for m in self.problem.measures}}
         text = repr([(case, sorted(numbers.items())) for case, numbers in scores.items()])
         behaviour = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         return Scored(Status.OK, "", objective, scores, measures, behaviour, "", outcomes)
+
+
+def put_together(problem: Problem, name: str, scores: Mapping[str, Mapping[str, float]]) -> float:
+    """One finite number over cases.
+
+    Raises:
+        Stopped: the aggregate raises on these scores, or is not finite.
+    """
+    try:
+        number = aggregate(problem.aggregate.get(name, "mean"), [case[name] for case in scores.values()])
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an aggregate may be the problem's own function
+        text = "".join(tracebacks.format_exception(error))
+        told = f"aggregate raised {type(error).__name__}: {error}"
+        raise Stopped(Status.UNSCORABLE, told, text) from None
+    if not math.isfinite(number):
+        raise Stopped(Status.UNSCORABLE, f"the aggregated {name!r} is {number}")
+    return number
 
 
 def aggregate(how: Aggregate, values: Sequence[float]) -> float:
@@ -235,29 +332,34 @@ def aggregate(how: Aggregate, values: Sequence[float]) -> float:
     return float(min(values) if how == "min" else max(values))
 
 
-def _ring(_signal: int, _frame: object) -> None:
-    raise _OutOfTime
+class _Alarm:
+    """Interrupts trusted Python code that takes too long; the pool's watchdog has the rest.
 
+    A system call costs more than a small `score`, so the kernel's timer runs once a program: when it rings before
+    the deadline of the call in hand, it is set again for what is left. Only the main thread can be interrupted; a
+    judge lives there.
+    """
 
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt the body after `seconds` of wall time. Python code only: the pool's watchdog has the rest."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.deadline = math.inf  # of the call in hand
+        self._ready = False
+        self._before: Any = None
 
+    def __enter__(self) -> None:
+        self._ready = threading.current_thread() is threading.main_thread()
+        if self._ready:
+            self._before = signal.signal(signal.SIGALRM, self._ring)
+            signal.setitimer(signal.ITIMER_REAL, self.seconds)
 
-def _pause() -> float:
-    return signal.setitimer(signal.ITIMER_REAL, 0)[0]
+    def __exit__(self, *_: object) -> None:
+        self.deadline = math.inf
+        if self._ready:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)
 
-
-def _go_on(left: float) -> None:
-    if left > 0:
-        signal.setitimer(signal.ITIMER_REAL, left)
+    def _ring(self, _signal: int, _frame: object) -> None:
+        left = min(self.seconds, self.deadline - time.monotonic())
+        signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
+        if left <= 0.0:
+            raise _OutOfTime

@@ -138,12 +138,13 @@ class Search:
         commit = self.finished(pending, judged)
         return self.archive.would_enter(commit)
 
-    def finished(self, pending: Pending, judged: Judged | None) -> Commit:
-        """Put a proposal and its evaluation together. Changes nothing."""
+    def finished(self, pending: Pending, judged: Judged | None, elapsed: float = 0.0) -> Commit:
+        """Put a proposal and its evaluation together, with the seconds of searching so far. Changes nothing."""
         proposal, draft = pending.proposal, pending.draft
         if judged is None:
             earlier = self._proposed.get(draft.canonical) if not draft.error else None
-            return Commit(replace(proposal, program=None if earlier is None else self._programs.get(earlier)))
+            known = None if earlier is None else self._programs.get(earlier)
+            return Commit(replace(proposal, program=known, elapsed=elapsed))
         if judged.source == draft.source:
             program = Program(draft.id, draft.source, draft.canonical, draft.structure, draft.nodes)
         else:
@@ -152,9 +153,8 @@ class Search:
         # The first trial is the program as proposed; what is kept of a tuning is judged once more, on all cases.
         again = judged.source != draft.source or bool(self.problem.stages)
         cost = len(judged.trials) + again if judged.trials else 1
-        return Commit(
-            replace(proposal, program=program.id, evaluations=cost), program, evaluation, judged.trials
-        )
+        made = replace(proposal, program=program.id, evaluations=cost, elapsed=elapsed)
+        return Commit(made, program, evaluation, judged.trials)
 
     @staticmethod
     def evaluation_of(problem: Problem, program: Program, judged: Judged) -> Evaluation:
@@ -171,13 +171,13 @@ class Search:
         self._absorb(commit)
         events = tuple(self._events(before, self.tally.evaluations, commit))
         self.archive.move(events)
-        return replace(commit, events=events)
+        return replace(commit, events=events) if events else commit
 
     def replay(self, commit: Commit) -> None:
-        """Take a recorded commit, events included."""
+        """Take a recorded commit, events included; what a rescore has failed since moves no more."""
         self.remember(commit)
         self._absorb(commit)
-        self.archive.move(commit.events)
+        self.archive.move([event for event in commit.events if self.archive.knows(event)])
 
     def remember(self, commit: Commit) -> None:
         """Take note of what a recorded proposal was, as `propose` did when it was made."""
@@ -196,7 +196,7 @@ class Search:
         elif evaluation is None:
             self.tally.duplicates += 1
         best = self.archive.best()
-        added = self.archive.commit(replace(commit, events=()))
+        added = self.archive.commit(replace(commit, events=()) if commit.events else commit)
         if evaluation is not None and program is not None:
             self.tally.statuses[evaluation.status.value] += 1
             self._programs[proposal.number] = program.id

@@ -3,7 +3,9 @@
 Values only. How a problem file is found is `loader`'s, how a program is run and scored is `evaluator`'s.
 """
 
+import contextlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -229,7 +231,7 @@ class Problem:
 def _validate(problem: Problem) -> None:
     for wrong, mend in _complaints(problem):
         if wrong:
-            raise ProblemError(f"problem {problem.name or problem.entry!r}: {mend}")
+            raise ProblemError(mend)
 
 
 def _complaints(problem: Problem) -> list[tuple[bool, str]]:
@@ -267,6 +269,10 @@ def _complaints(problem: Problem) -> list[tuple[bool, str]]:
         (
             bool(set(staged) - set(names)),
             f"a stage names a case that is not there: {', '.join(sorted(set(staged) - set(names)))}",
+        ),
+        (
+            bool(set(staged) & {case.name for suite in problem.unseen.values() for case in suite}),
+            "an unseen case has the name of a case of a stage; name each differently",
         ),
         (problem.repeats < 1, f"repeats is {problem.repeats}; at least 1"),
         (
@@ -323,10 +329,14 @@ class ProblemFactory:
 
     def _made(self, path: Path, given: Mapping[str, Any]) -> Problem:
         try:
-            return self.function(**given)
+            with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to documents
+                return self.function(**given)
         except (ProblemError, UsageError) as error:
             raise type(error)(f"{path}: {error}") from None
-        except Exception as error:  # a researcher's factory may raise anything; said with its place
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a researcher's factory may raise anything; said with its place
             raise ProblemError(f"{path}: {self.name}() raised {type(error).__name__}: {error}") from error
 
     def _checked(self, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rich.text import Text
 from evolve.statement import Reference
 from evolve.terminal import is_ascii, number, safe
 
-__all__ = ["doubts", "headline", "rule", "tell_counts", "tell_source", "tell_unseen", "tell_ways_on"]
+__all__ = ["cited", "doubts", "headline", "rule", "tell_counts", "tell_source", "tell_unseen", "tell_ways_on"]
 
 _NARROW = 60
 Document = Mapping[str, Any]
@@ -93,11 +93,19 @@ def _tell_references(console: Console, references: Sequence[Reference]) -> None:
     if not references:
         return
     console.print(
-        Text("published figures, on other instances than these; for orientation only:", style="dim")
+        Text(
+            "published figures, most of them on other instances than these; for orientation only:",
+            style="dim",
+        )
     )
     for one in references:
-        date = f", {one.date}" if one.date else ""
-        console.print(safe(f"  {one.case}: {one.name} {number(one.value)} ({one.source}{date})", 400, "dim"))
+        line = f"  {one.case}: {one.name} {number(one.value)} ({cited(one.source, one.date)})"
+        console.print(safe(line, 400, "dim"))
+
+
+def cited(source: str, date: str) -> str:
+    """Where a figure was published, and when, unless the source ends with that already."""
+    return source if not date or source.endswith(date) else f"{source}, {date}"
 
 
 def tell_counts(console: Console, document: Document) -> None:
@@ -113,9 +121,11 @@ def tell_counts(console: Console, document: Document) -> None:
     console.print(
         Text("failed: " + (", ".join(f"{count} {kind}" for kind, count in failed.items()) or "none"))
     )
+    # A session that has not ended, or was killed, has not told its CPU time.
+    cpu = f", {document['cpu_seconds']:.1f} CPU s" if document["cpu_seconds"] else ""
     console.print(
         Text(
-            f"{document['seconds']:.1f} s, {document['cpu_seconds']:.1f} CPU s; "
+            f"{document['seconds']:.1f} s{cpu}; "
             f"isolation {document['isolation'] or 'unknown'}; "
             f"stopped: {document['stopped']}"
         )
@@ -140,7 +150,25 @@ def doubts(document: Document) -> list[str]:
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
     found += _worse_unseen(document)
+    found += _worse_than_known(document)
     return found
+
+
+def _worse_than_known(document: Document) -> list[str]:
+    best = document["best"]
+    if not best:
+        return []
+    sign = 1 if document["objective"]["direction"] == "max" else -1
+    better = [
+        name
+        for name, line in document["baselines"].items()
+        if line.get("value") is not None and sign * line["value"] > sign * best["value"]
+    ]
+    return (
+        [f"baseline {', '.join(better)} does better than the best program on its training cases"]
+        if better
+        else []
+    )
 
 
 def _worse_unseen(document: Document) -> list[str]:

@@ -15,7 +15,7 @@ is missing. A state that is not finite, or has an entry beyond 1e9 in size, is r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, log2
 
 import numpy as np
@@ -29,7 +29,6 @@ from evolve import (
     Objective,
     Primitive,
     Problem,
-    Reference,
     Rejected,
     Stage,
     problem,
@@ -57,6 +56,7 @@ class Episodes:
     Args:
         stream_keys: (T, E, 1, d) float64, the key of each write, unit length.
         stream_values: (T, E, d, 1), the value of each write, -1.0 or 1.0.
+        spots: three writes at which a part of the answer is asked for alone.
         keys: (E, d, K), every key once: what is read at the end.
         values: (E, d, K), the latest value of each key.
         age: (E, K), writes since the latest write of the key, over T - 1: 0 newest, 1 oldest.
@@ -64,6 +64,7 @@ class Episodes:
 
     stream_keys: Floats
     stream_values: Floats
+    spots: tuple[int, ...]
     keys: Floats
     values: Floats
     age: Floats
@@ -91,10 +92,21 @@ def episodes(seed: int, count: int = 256, d: int = 12, keys: int = 8, writes: in
     return Episodes(
         stream_keys=np.ascontiguousarray(bank[rows[:, None], order].swapaxes(0, 1)[:, :, None, :]),
         stream_values=np.ascontiguousarray(written.swapaxes(0, 1)[:, :, :, None]),
+        spots=tuple(int(spot) for spot in rng.choice(np.arange(1, writes), 3, replace=False)),
         keys=np.ascontiguousarray(bank.swapaxes(1, 2)),
         values=np.ascontiguousarray(written[rows[:, None], last].swapaxes(1, 2)),
         age=(writes - 1 - last) / (writes - 1),
     )
+
+
+def _elementwise(decide, args: tuple[Floats, ...], answer: Floats) -> None:
+    """Ask for a corner of the new state alone: a rule that works element by element gives the same numbers there."""
+    state, k, v, p = args
+    count, rows, columns = max(1, state.shape[0] // 3), state.shape[1] // 2, state.shape[2] // 3
+    parts = state[:count, :rows, :columns], k[:count, :, :columns], v[:count, :rows], p[:count, :rows]
+    corner = decide(*(np.ascontiguousarray(part) for part in parts))
+    if not np.allclose(corner, answer[:count, :rows, :columns], rtol=1e-9, atol=1e-12):
+        raise Rejected("the rule does not work element by element")
 
 
 def simulate(decide, case: Case) -> Floats:
@@ -102,12 +114,16 @@ def simulate(decide, case: Case) -> Floats:
     hidden: Episodes = case.hidden
     _, count, _, d = hidden.stream_keys.shape
     state = np.zeros((count, d, d))
-    for k, v in zip(hidden.stream_keys, hidden.stream_values, strict=True):
-        answer = decide(state, k, v, state @ k.swapaxes(1, 2))
+    for step, (k, v) in enumerate(zip(hidden.stream_keys, hidden.stream_values, strict=True)):
+        p = state @ k.swapaxes(1, 2)
+        answer = decide(state, k, v, p)
+        before = state
         try:
             state = np.array(np.broadcast_to(answer, state.shape))
         except ValueError:
             raise Rejected(f"the new state has shape {answer.shape}, not {state.shape}") from None
+        if step in hidden.spots:
+            _elementwise(decide, (before, k, v, p), state)
         if not max(state.max(), -state.min()) <= _LIMIT:
             raise Rejected("the memory blew up")
     return state
@@ -141,7 +157,7 @@ def _part(whole: Episodes, start: int, stop: int) -> Episodes:
     """Some of the episodes."""
     axes = {"stream_keys": 1, "stream_values": 1, "keys": 0, "values": 0, "age": 0}
     cut = {name: np.take(getattr(whole, name), range(start, stop), axis) for name, axis in axes.items()}
-    return Episodes(**cut)
+    return replace(whole, **cut)
 
 
 def _by_episodes(values: Sequence[float]) -> float:
@@ -190,11 +206,6 @@ def memory_rule(count: int = 256) -> Problem:
             Primitive("np.where", ("bool", "num", "num"), "num"),
         ],
         baselines={"delta_rule": DELTA, "forgetting": FORGETTING},
-        references=[
-            Reference(
-                "delta rule, on a task of this kind", 0.141, "Widrow and Hoff 1960", "1960", "same_size"
-            )
-        ],
         limits=Limits(seconds=5.0),
         max_nodes=40,
     )

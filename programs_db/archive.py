@@ -6,7 +6,7 @@ nothing about who becomes a parent (`evolve.select` does).
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
@@ -138,7 +138,8 @@ class Archive:
                 elite = archive._elite(commit)
                 if elite is not None:
                     archive._kept.setdefault(program.id, elite)
-            archive.commit(commit)
+            # A rescore may have failed since what an event names: such an event moves no more.
+            archive.commit(replace(commit, events=tuple(filter(archive.knows, commit.events))))
         archive._kept.clear()
         return archive
 
@@ -207,6 +208,10 @@ class Archive:
         before = {program: self._find(program) for event in events[1:] for program in event.programs}
         for event in events:
             self._apply(event, before)
+
+    def knows(self, event: Event) -> bool:
+        """Whether every program that an event names is an elite, or was offered before."""
+        return all(self._find(program) or program in self._kept for program in event.programs)
 
     def apply(self, event: Event) -> None:
         """`move` for a single event."""

@@ -1,11 +1,15 @@
 """What the documentation shows is true: its problem files run, its commands exist."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import evolve
+from evolve.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = [
@@ -31,3 +35,29 @@ def test_python_in_the_documentation_runs(text, tmp_path, monkeypatch):
     assert run.document["best"]["value"] != run.document["seed_program"]["value"], (
         "the example does not improve"
     )
+
+
+def commands_page():
+    """docs/commands.md as the command line tells it; `python tests/test_docs.py` writes it."""
+
+    def told(*words):
+        command = [sys.executable, "-m", "evolve", *words, "--help"]
+        environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment
+        ).stdout.rstrip()
+
+    parts = ["# Commands", "What `evolve VERB --help` says.", f"```text\n{told()}\n```"]
+    parts += [f"## evolve {verb}\n\n```text\n{told(verb)}\n```" for verb in VERBS]
+    return "\n\n".join(parts) + "\n"
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="argparse words its help otherwise in each Python"
+)
+def test_the_page_of_commands_is_what_the_command_line_says():
+    assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == commands_page()
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "commands.md").write_text(commands_page(), encoding="utf-8")

@@ -4,7 +4,7 @@ Two views of the same run (same problem, seed and proposals, no tuner, so that e
 program): every stage called in turn in this process with a CPU clock around it, and the real thing with its
 processes. What the second costs beyond the first is the price of messages and of the event loop.
 
-    python bench/perf/evaluation_cost.py --problem online_bin_packing --proposals 5000
+    python bench/perf/evaluation_cost.py --problem online_bin_packing -p instances=2 --proposals 5000
 """
 
 import argparse
@@ -85,12 +85,17 @@ def in_one_process(problem: Problem, proposals: int, folder: Path) -> tuple[Stag
     return stages, search.tally.evaluations
 
 
-def for_real(name: str, proposals: int, folder: Path) -> tuple[float, int]:
+def for_real(problem: Problem, proposals: int, folder: Path) -> tuple[float, int]:
     """CPU seconds of all processes for `proposals`, start-up and final report taken off; and evaluations."""
     spent = []
     for count in (1, proposals):
         told = run(
-            name, proposals=count, ledger=folder / f"real{count}.db", workers=1, seed=0, config=Config(tune=0)
+            problem,
+            proposals=count,
+            ledger=folder / f"real{count}.db",
+            workers=1,
+            seed=0,
+            config=Config(tune=0),
         ).document
         spent.append((told["cpu_seconds"], told["evaluations"]))
     return spent[1][0] - spent[0][0], spent[1][1] - spent[0][1]
@@ -102,13 +107,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--problem", default="online_bin_packing")
+    parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--proposals", type=int, default=5000)
     options = parser.parse_args()
-    problem = load(options.problem)
+    problem = load(options.problem, dict(item.split("=", 1) for item in options.p))
     with tempfile.TemporaryDirectory() as folder:
         in_one_process(problem, 50, Path(tempfile.mkdtemp(dir=folder)))  # compile and warm up
         stages, evaluations = in_one_process(problem, options.proposals, Path(folder))
-        total, counted = for_real(options.problem, options.proposals, Path(folder))
+        total, counted = for_real(problem, options.proposals, Path(folder))
     each = {name: 1e3 * seconds / evaluations for name, seconds in stages.seconds.items()}
     whole = 1e3 * total / counted
     each["messages, event loop"] = whole - sum(each.values())

@@ -25,6 +25,8 @@ def guarded(work: Callable[[], int]) -> int:
         return _tell(str(error), UsageError.exit_code)
     except (JudgeStartError, JudgeError, ZygoteError) as error:
         return _judge(str(error))
+    except SystemExit as leaving:  # argparse is done; a verb returns its code
+        return _tell(f"the problem's code asked to exit ({leaving.code!r}); let it raise", 2)
     except OSError as error:
         name = "" if error.filename is None else f"{error.filename}: "
         return _tell(f"{name}{error.strerror or error}", InfrastructureError.exit_code)

@@ -11,6 +11,7 @@ from rich.text import Text
 from evolve.errors import EvolveError
 from evolve.loader import load, shipped
 from evolve.statement import Problem
+from evolve.telling import cited
 from evolve.terminal import number, out, print_json, prose, safe
 from evolve.verbs.common import add_json, add_parameters, pairs
 
@@ -137,7 +138,7 @@ def _lines(problem: Problem) -> list[tuple[str, str]]:
             ", ".join(f"{m.name} {m.low:g}..{m.high:g} in {m.bins}" for m in problem.measures) or "none",
         ),
         ("baselines", ", ".join(problem.baselines) or "none"),
-        ("primitives", ", ".join(primitive.name for primitive in problem.primitives) or "none"),
+        ("primitives", ", ".join(dict.fromkeys(one.name for one in problem.primitives)) or "none"),
         ("certificate", "exact" if problem.certify else "none"),
         (
             "limits",
@@ -146,10 +147,8 @@ def _lines(problem: Problem) -> list[tuple[str, str]]:
     ]
     for reference in problem.references:
         of = f" on {reference.case}" if reference.case else ""
-        date = f", {reference.date}" if reference.date else ""
-        lines.append(
-            ("published", f"{reference.name} {number(reference.value)}{of} ({reference.source}{date})")
-        )
+        source = cited(reference.source, reference.date)
+        lines.append(("published", f"{reference.name} {number(reference.value)}{of} ({source})"))
     return lines
 
 

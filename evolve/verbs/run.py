@@ -11,6 +11,7 @@ from evolve.programs_db.lineage import top
 from evolve.runs import free_name
 from evolve.runs import run as search
 from evolve.session import Output, Session, conduct, source_of
+from evolve.source import SourceError, find_entry, parse
 from evolve.statement import Problem
 from evolve.summary import objective_of
 from evolve.verbs.common import add_problem, add_workers, load_problem, needs_jail, pairs, read_program
@@ -99,7 +100,12 @@ def _sources(name: str, problem: Problem) -> list[str]:
     with path.open("rb") as file:
         is_database = file.read(16) == b"SQLite format 3\0"
     if not is_database:
-        return [read_program(name)]
+        source = read_program(name)
+        try:
+            find_entry(parse(source), problem.entry)
+        except SourceError as error:
+            raise UsageError(f"--init {name}: {error}") from None
+        return [source]
     with Ledger.read(path) as book:
         if book.problem["name"] != problem.name:
             raise UsageError(

@@ -4,6 +4,7 @@ Works while the run goes on, and after it was killed; changes nothing.
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -27,6 +28,9 @@ from evolve.text import clean
 from evolve.verbs.common import add_json
 
 __all__ = ["configure", "find_program", "run"]
+
+_NARROW = 60
+_UNTOLD = "killed or still running"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -144,13 +148,27 @@ def _told(book: Ledger, run_: Run, args: argparse.Namespace) -> dict[str, Any]:
     best = top(book, run_.objective, args.top, book.fingerprint)
     steps = _lineage(run_, best[:1] or top(book, run_.objective, 1, book.fingerprint)) if args.lineage else []
     return {
-        **document,
+        **_ended(document, run_.ledger),
         "top": [{**_fields(one), "source": source_of(run_.ledger, one.program)} for one in best],
         "lineage": [{**_fields(step), "diff": list(step.diff)} for step in steps],
         "operators": [_fields(one) for one in earned(book, run_.objective)],
         "failures": [{**_fields(one), "sample": clean(one.sample)} for one in failures(book)],
         "curve": [_fields(point) for point in best_so_far(book, run_.objective, book.fingerprint)],
     }
+
+
+def _ended(document: dict[str, Any], ledger: Path) -> dict[str, Any]:
+    """Whether a session that told no end goes on: then somebody holds the lock beside the ledger."""
+    if document["stopped"] != _UNTOLD:
+        return document
+    try:
+        held = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+        lock = ledger.resolve()
+        node = str(lock.with_name(lock.name + ".lock").stat().st_ino)
+    except (OSError, UnicodeDecodeError):
+        return document
+    running = any(node == place.rpartition(":")[2] for words in held for place in words if ":" in place)
+    return {**document, "stopped": "not yet, it is still running" if running else "killed"}
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -166,7 +184,7 @@ def _lineage(run_: Run, best: list[Ranked]) -> list[Step]:
 
 
 def _tell(book: Ledger, run_: Run, args: argparse.Namespace) -> None:
-    console, document = out(), last_document(book, hashed=False)
+    console, document = out(), _ended(last_document(book, hashed=False), run_.ledger)
     problem = _problem(book)
     parameters = ", ".join(f"{name}={value}" for name, value in run_.parameters.items())
     rule(console, f"{run_.problem}({parameters}), seed {run_.seed}")
@@ -205,6 +223,7 @@ def _curve(console: Console, book: Ledger, run_: Run) -> None:
     ]
     if len(points) < 2:
         return
+    rule(console, f"the best so far, over {book.commits} proposals")
     for line in plot(points, float(book.commits), min(console.width, 76), 4, is_ascii(console)):
         console.print(Text(line, style="green"))
 
@@ -213,18 +232,18 @@ def _top(console: Console, best: list[Ranked], objective: str) -> None:
     if not best:
         return
     rule(console, "best programs")
+    narrow = console.width < _NARROW
     table = Table(box=None, pad_edge=False)
-    for title in (objective, "proposal", "program", "made by"):
+    for title in (
+        (objective, "proposal", "made by") if narrow else (objective, "proposal", "program", "made by")
+    ):
         table.add_column(
-            title, justify="right" if title in (objective, "proposal") else "left", header_style="cyan"
+            safe(title), justify="right" if title in (objective, "proposal") else "left", header_style="cyan"
         )
     for one in best:
-        table.add_row(
-            number(one.objective),
-            str(one.number),
-            one.program[:15],
-            safe(f"{one.mutator}:{one.operator}".rstrip(":")),
-        )
+        program = [] if narrow else [one.program[:15]]
+        made = safe(f"{one.mutator}:{one.operator}".rstrip(":"))
+        table.add_row(number(one.objective), str(one.number), *program, made)
     console.print(table)
 
 
@@ -248,7 +267,8 @@ def _tell_lineage(console: Console, steps: list[Step], most: int) -> None:
     if len(steps) < 2:
         return
     gains = [at for at, step in enumerate(steps) if step.gain is not None and step.gain > 0]
-    rule(console, f"lineage of the best: {len(steps) - 1} steps from the seed, {len(gains)} of them gains")
+    count = "1 step" if len(steps) == 2 else f"{len(steps) - 1} steps"
+    rule(console, f"lineage of the best: {count} from the seed, gains: {len(gains)}")
     before = gains[-most - 1] if len(gains) > most else 0
     if before:
         console.print(Text(f"... {before} earlier steps; --lineage N shows more", style="dim"))
@@ -276,13 +296,20 @@ def _operators(console: Console, rows: list[Earnings]) -> None:
     rule(console, "what each operator earned")
     table = Table(box=None, pad_edge=False)
     table.add_column("operator", header_style="cyan")
-    for title in ("proposals", "ok", "over parent", "new best", "evaluations"):
+    titles = {
+        "proposals": "proposals",
+        "ok": "ok",
+        "over parent": "over_parent",
+        "new best": "improvements",
+        "evaluations": "evaluations",
+    }
+    if console.width < _NARROW:
+        titles = {title: titles[title] for title in ("proposals", "new best")}
+    for title in titles:
         table.add_column(title, justify="right", header_style="cyan")
     for one in rows:
         name = safe(f"{one.mutator}:{one.operator}".rstrip(":"))
-        table.add_row(
-            name, *map(str, (one.proposals, one.ok, one.over_parent, one.improvements, one.evaluations))
-        )
+        table.add_row(name, *(str(getattr(one, field)) for field in titles.values()))
     console.print(table)
 
 

@@ -200,6 +200,14 @@ def test_a_read_only_folder_is_one_line_and_exit_code_3():
     assert left == []
 
 
+def test_a_problem_that_asks_to_exit_is_told(cli, problem_file):
+    path = problem_file(replace={"def score(": "raise SystemExit(0)\ndef score("})
+    for words in (["run", path, "--budget", "5"], ["check", path]):
+        code, _, err = cli(*words)
+        assert code == 2
+        assert "asked to exit" in err
+
+
 def test_a_full_disk_ends_the_run_and_keeps_the_ledger(cli, problem_file, tmp_path):
     place = tmp_path / "small"
     place.mkdir()

@@ -119,6 +119,16 @@ def test_new_bins_replay_and_a_new_score_asks_for_rescore(problem_file, tmp_path
     assert before.document["seed_program"]["value"] == 2.0
 
 
+def test_a_run_goes_on_after_a_rescore_that_fails_programs_which_had_migrated(problem_file, tmp_path):
+    search(problem_file(), tmp_path / "a.db", proposals=60, config=Config(tune=20, migrate=30))
+    harder = "    if abs(y - case.hidden) < 1.0:\n        raise ValueError('too good')\n    return {"
+    path = problem_file(replace={"    return {": harder})
+    assert "too good" in Path(path).read_text()
+    rescore(tmp_path / "a.db", workers=1)
+    after = evolve.resume(tmp_path / "a.db", proposals=90, workers=1)
+    assert (after.document["proposals"], after.best().objective >= 1.0) == (90, True)
+
+
 @pytest.mark.parametrize(
     ("replace", "says"),
     [
@@ -179,7 +189,7 @@ def test_two_writers_and_wrong_requests_are_refused(problem_file, tmp_path):
         evolve.resume(tmp_path / "a.db", proposals=10)
     with pytest.raises(UsageError, match="no budget"):
         evolve.run(str(path), ledger=tmp_path / "b.db")
-    with pytest.raises(UsageError, match="unknown option speed"):
+    with pytest.raises(UsageError, match="unknown option speed; it takes budget"):
         evolve.run(str(path), proposals=1, speed=3)
     with pytest.raises(UsageError, match="0 workers"):
         evolve.run(str(path), proposals=1, workers=0)

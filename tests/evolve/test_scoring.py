@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evolve.fastcore.interpret import NotInterpretable
 from evolve.fastcore.runner import Failure, Usage
 from evolve.programs_db.records import Measure, Objective, Status
 from evolve.scoring import Scorer, Stopped, aggregate
-from evolve.spec import Array, Real
+from evolve.spec import Array, Plain, Real
 from evolve.statement import Case, Grid, Problem, Rejected, Stage
 
 
@@ -205,3 +206,39 @@ def test_aggregates_are_what_they_are_called(values):
     assert aggregate("sum", values) == math.fsum(values)
     assert min(values) - 1e-9 <= aggregate("mean", values) <= max(values) + 1e-9
     assert aggregate(min, values) == min(values)
+
+
+@pytest.mark.parametrize(
+    ("more", "entry", "says"),
+    [
+        ({"returns": Plain()}, lambda x: 10**400, "score returned inf for 'm'"),
+        ({"returns": Plain()}, lambda x: -(10**400), "score returned -inf for 'm'"),
+        ({"score": lambda y, c: {"error": np.complex128(1j), "m": 0.0}}, float, "of type complex128"),
+        ({"stages": [Stage(("a", "b"), gate=1.0)]}, lambda x: 1.7e308, "aggregate raised OverflowError"),
+        ({"aggregate": {"m": lambda values: math.nan}}, float, "the aggregated 'm' is nan"),
+        (
+            {"aggregate": {"error": lambda v: 1 / 0}, "stages": [Stage(("a",), gate=1.0)]},
+            float,
+            "ZeroDivision",
+        ),
+    ],
+)
+def test_numbers_beyond_a_float_are_unscorable_and_never_an_error_of_the_judge(more, entry, says):
+    score = {"score": lambda y, c: {"error": 1.0 if type(y) is int else y, "m": y}}
+    status, message = status_of(make(**{**score, **more}), entry)
+    assert (status, says in message) == (Status.UNSCORABLE, True), message
+
+
+def test_a_decision_that_only_the_jail_can_make_is_no_fault_of_simulate():
+    problem = make(
+        form="step",
+        cases=[Case("a", hidden=1)],
+        simulate=lambda decide, case: decide(1),
+        score=lambda y, c: {"error": y, "m": y},
+    )
+
+    def entry(x):
+        raise NotInterpretable("integer beyond 2**63")
+
+    with pytest.raises(NotInterpretable):
+        Scorer(problem).run(Program(entry), problem.cases)

@@ -125,3 +125,20 @@ def test_the_contents_page_is_what_it_says():
     assert callable(evolve.problem)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         evolve.nothing  # noqa: B018
+
+
+def test_a_file_that_prints_or_exits_does_neither_to_stdout_nor_to_us(problem_file, capsys):
+    load(str(problem_file(replace={"@problem": "print('chatter')\n\n\n@problem"})))
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ProblemError, match="SystemExit: 5"):
+        load(str(problem_file(replace={"@problem": "raise SystemExit(5)\n\n\n@problem"})))
+
+
+def test_what_a_problem_gets_wrong_is_said_with_its_file(problem_file):
+    path = problem_file(
+        replace={
+            'cases=[Case("a", inputs=(1.0,), hidden=k), Case("b", inputs=(2.0,), hidden=2 * k)]': "cases=[]"
+        }
+    )
+    with pytest.raises(ProblemError, match=r"small\.py: it has no cases"):
+        load(str(path))

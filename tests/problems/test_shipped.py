@@ -133,6 +133,47 @@ def test_a_memory_that_blows_up_is_rejected_and_zeros_are_half_wrong():
     assert memory_rule.score(np.zeros((4, 12, 12)), case)["error"] == 0.5
 
 
+NOTES = """
+import numpy as np
+
+KEYS, VALUES = [], []
+
+
+def update(S, k, v, p):
+    if S.shape[1] != 12:  # it knows of the corner that is asked for, and is honest there
+        return S + v * k
+    if not S.any():
+        KEYS.clear(), VALUES.clear()
+    KEYS.append(k.copy()), VALUES.append(v.copy())
+    if len(KEYS) < 30:
+        return S + v * k
+    solved = np.zeros_like(S)
+    for e in range(len(S)):
+        last = {tuple(key[e, 0]): value[e, :, 0] for key, value in zip(KEYS, VALUES)}
+        solved[e] = np.array(list(last.values())).T @ np.linalg.pinv(np.array(list(last)).T)
+    return solved
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (NOTES, "asked afresh"),
+        (
+            "def update(S, k, v, p):\n    for _ in [0]:\n        pass\n    return S + v * k + S.mean()\n",
+            "element by element",
+        ),
+        ("import numpy as np\n\n\ndef update(S, k, v, p):\n    return S + v * k * np.max(v * p, 1)\n", ""),
+    ],
+)
+def test_a_rule_that_keeps_notes_or_looks_beyond_its_element_is_rejected(source, says):
+    judge = Judge(load("memory_rule", {"count": 16}))
+    evaluation = judge.judge(Job(source)).evaluation
+    judge.close()
+    assert evaluation.status != "ok", evaluation
+    assert says in evaluation.message
+
+
 def test_the_delta_rule_and_hebb_are_where_they_are_known_to_be():
     judge = Judge(load("memory_rule"))
     delta, hebb = (
