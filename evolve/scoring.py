@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 from evolve.fastcore.interpret import NotInterpretable
 from evolve.fastcore.runner import Failure
+from evolve.fastcore.runner import Session as Jailed
+from evolve.fastcore.wire import encode
 from evolve.programs_db.records import Status
 from evolve.sessions import Session
 from evolve.spec import Array, Misfit
@@ -28,7 +30,7 @@ from evolve.text import clean
 
 __all__ = ["Scored", "Scorer", "Stopped", "aggregate", "put_together"]
 
-Witness = Callable[[], AbstractContextManager[Session]]
+Witness = Callable[[], AbstractContextManager[Jailed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,12 @@ class _Log:
 
     def _clear(self) -> None:
         self.count = 0
-        self.kept: list[tuple[int, tuple[Any, ...], Any]] = []
-        self.last: tuple[int, tuple[Any, ...], Any] | None = None
+        self.kept: list[tuple[int, bytes, Any]] = []
+        self.last: tuple[int, bytes, Any] | None = None
 
     def note(self, args: tuple[Any, ...], answer: Any) -> None:
-        """Take note of a decision. The arguments are copied: `simulate` may change its arrays in place."""
-        kept = tuple(arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args)
-        self.last = self.count, kept, copy.copy(answer)
+        """Take note of a decision, as bytes and a copy: `simulate` may change its arguments and answers in place."""
+        self.last = self.count, encode(args), copy.deepcopy(answer)
         # Chance that a program cannot foresee; it decides only what is looked at, never what a program is worth.
         place = secrets.randbelow(self.count + 1)
         if len(self.kept) < self.most:
@@ -79,7 +80,7 @@ class _Log:
             self.kept[place] = self.last
         self.count += 1
 
-    def drawn(self) -> list[tuple[int, tuple[Any, ...], Any]]:
+    def drawn(self) -> list[tuple[int, bytes, Any]]:
         """What was kept, the last decision first; and the log is empty again."""
         drawn = {item[0]: item for item in (*self.kept, *([self.last] if self.last else []))}
         self._clear()
@@ -208,8 +209,8 @@ class Scorer:
         """
         with witness() as session:
             session.begin_case()
-            for number, args, answer in log.drawn():
-                again = self._fit(session.call(args), case)
+            for number, question, answer in log.drawn():
+                again = self._fit(session.call(question), case)
                 if not _equal(answer, again):
                     raise Stopped(
                         Status.REJECTED,

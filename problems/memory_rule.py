@@ -17,6 +17,7 @@ is missing. A state that is not finite, or has an entry beyond 1e9 in size, is r
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum, log2
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -156,7 +157,9 @@ def update(S, k, v, p):
 def _part(whole: Episodes, start: int, stop: int) -> Episodes:
     """Some of the episodes."""
     axes = {"stream_keys": 1, "stream_values": 1, "keys": 0, "values": 0, "age": 0}
-    cut = {name: np.take(getattr(whole, name), range(start, stop), axis) for name, axis in axes.items()}
+    cut: dict[str, Any] = {
+        name: np.take(getattr(whole, name), range(start, stop), axis) for name, axis in axes.items()
+    }
     return replace(whole, **cut)
 
 

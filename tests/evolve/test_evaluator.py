@@ -96,6 +96,55 @@ def test_output_and_traceback_of_a_program_come_back_bounded_and_clean(judge):
     assert "y = y / 0" in failed.traceback
 
 
+STEP = {
+    "block": "def guess(state):\n    for _ in [0]:\n        pass\n    return sum(state) + 1",
+    "body": """
+from evolve import Integer
+
+
+def simulate(decide, case):
+    state = [0]
+    for _ in range(60):
+        state.append(decide(state))  # grows in place: what was asked must be remembered as it was
+        del state[:-3]
+    return state[-1] % 1000
+
+
+@problem
+def small() -> Problem:
+    return Problem(
+        entry="guess",
+        form="step",
+        cases=[Case("a"), Case("b")],
+        returns=Integer(),
+        simulate=simulate,
+        score=lambda y, case: {"error": abs(y - 500)},
+        objective=Objective("error", "min"),
+    )
+""",
+}
+
+
+def test_a_step_program_without_notes_passes_though_its_state_is_changed_in_place(judge):
+    made = judge(**STEP)
+    evaluation = made.judge(Job(made.problem.block)).evaluation
+    assert evaluation.status == "ok", evaluation
+    assert evaluation.isolation == "basic"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "SEEN = []\n\n\ndef guess(state):\n    SEEN.append(1)\n    return sum(state) + len(SEEN)",
+        "import random\n\n\ndef guess(state):\n    return sum(state) + random.SystemRandom().randrange(9)",
+        "def guess(state, notes=[]):\n    notes.append(state[0])\n    return max(notes) + 1",
+    ],
+)
+def test_a_step_program_that_keeps_notes_or_draws_lots_is_rejected(judge, block):
+    evaluation = judge(**STEP).judge(Job(block)).evaluation
+    assert (evaluation.status, "asked afresh" in evaluation.message) == ("rejected", True), evaluation
+
+
 def test_a_suite_of_unseen_cases_is_scored_apart(judge):
     made = judge()
     assert set(made.judge(Job("def guess(x):\n    return x\n", suite="far")).evaluation.scores) == {"c"}
