@@ -25,7 +25,7 @@ import numpy as np
 
 
 def priority(v, n):
-    """Every vector is as good as any other."""
+    """Priority of each vector; the highest is tried first."""
     return np.sum(v * 0, 0)
 
 

@@ -40,7 +40,7 @@ import numpy as np
 
 
 def update(S, k, v, p):
-    """Hebb: what fires together wires together."""
+    """The new S after value v is written under key k, where p was recalled."""
     return S + v * k
 
 

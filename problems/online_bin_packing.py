@@ -29,7 +29,7 @@ import numpy as np
 
 
 def priority(item, remaining):
-    """Best fit: the bin that will have the least room left."""
+    """Priority of a bin with so much room remaining for an item; the highest wins."""
     return item - remaining
 
 

@@ -88,6 +88,7 @@ class SyntacticMutator:
         self.vocabulary = Vocabulary(tuple(primitives), True) if primitives else derive_vocabulary(tree)
         self.bandit = bandit or Bandit(tuple(OPERATORS))
         self._maps: OrderedDict[str, Map | None] = OrderedDict()
+        self._trees: OrderedDict[str, Node] = OrderedDict()
         own = map_program(tree, entry, self.vocabulary)
         if own is None:
             raise SourceError(f"the block defines no function '{entry}' at its top level")
@@ -129,8 +130,15 @@ class SyntacticMutator:
                 show(tree), found.canonical, found.structure, found.nodes, operator, constants, parents
             )
             if not context.known(found.canonical):
+                self._keep(spare.source, tree)
                 return spare
         return spare or Draft.failed(operator, "no operator changes this program", (context.parent.id,))
+
+    def _keep(self, source: str, tree: Node) -> None:
+        """Remember the tree of a proposal: one in five becomes a parent, and need not be parsed then."""
+        self._trees[source] = tree
+        if len(self._trees) > _KEPT:
+            self._trees.popitem(last=False)
 
     def credit(self, operator: str, reward: float, cost: float) -> None:
         """See `Mutator.credit`."""
@@ -142,7 +150,7 @@ class SyntacticMutator:
             self._maps.move_to_end(source)
             return self._maps[source]
         try:
-            made = map_program(to_tree(source), self.entry, self.vocabulary)
+            made = map_program(self._trees.get(source) or to_tree(source), self.entry, self.vocabulary)
         except SourceError:
             made = None
         if made is not None:
