@@ -251,7 +251,7 @@ def recorded(ledger):
 @pytest.mark.slow
 def test_kills_lose_nothing_that_was_recorded_and_change_nothing_that_comes(problem_file, tmp_path):
     path, ledger = problem_file(), tmp_path / "killed.db"
-    proposals = 2000
+    proposals = 1500 * KILLS
     rng = random.Random(11)
     before, kills = [], 0
     while kills < KILLS:
@@ -269,8 +269,7 @@ def test_kills_lose_nothing_that_was_recorded_and_change_nothing_that_comes(prob
         now = recorded(ledger)
         assert now[: len(before)] == before
         before, kills = now, kills + 1
-        if finished:
-            break
+        assert not finished, "the run ended before it was killed often enough"
     assert start(path, ledger, proposals).wait(120) == 0
     told = evolve.open_run(ledger).document
     assert told["proposals"] == proposals
