@@ -109,10 +109,11 @@ def _field(value: Any) -> Any:
 
 def to_ast(node: Node) -> ast.AST:
     """A fresh `ast` tree without line numbers (`ast.fix_missing_locations` adds them)."""
-    made = node.kind()
-    for name, value in zip(node.kind._fields, node.fields, strict=True):
-        setattr(made, name, [_back(item) for item in value] if value.__class__ is tuple else _back(value))
-    return made
+    fields = {
+        name: [_back(item) for item in value] if value.__class__ is tuple else _back(value)
+        for name, value in zip(node.kind._fields, node.fields, strict=True)
+    }
+    return node.kind(**fields)
 
 
 def _back(value: Any) -> Any:
