@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from evolve.cli import main
 from evolve.programs_db.ledger import Ledger
 
 BLOCK = (
@@ -63,18 +62,6 @@ BROKEN = {
         "starts a search",
     ),
 }
-
-
-@pytest.fixture
-def cli(capsys):
-    """cli("show", path) -> (exit code, stdout, stderr)."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.mark.parametrize("name", BROKEN)
