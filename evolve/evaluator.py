@@ -4,7 +4,6 @@ A judge loads the problem by its path, runs programs (interpreted where they are
 scores plain data. Knows nothing of archives, mutators or the ledger.
 """
 
-import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +20,14 @@ from evolve.fastcore.pool import Pool
 from evolve.fastcore.runner import Failure, Runner
 from evolve.fastcore.runner import Session as RunnerSession
 from evolve.loader import factory_of
-from evolve.mutators.screening import RUNGS
+from evolve.mutators.screening import looks, tuning_budget
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
 from evolve.programs_db.records import Evaluation, Status, Trial
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
 from evolve.statement import Case, Problem
 
-__all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge", "tuning_budget"]
+__all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class TuneOrder:
         budget: most evaluations.
         each: evaluations a constant.
         seed: of CMA-ES.
-        bars: objective to be reached at each of `screening.RUNGS`; None where anything passes.
+        bars: objective to be reached at each of `screening`'s rungs; None where anything passes.
     """
 
     budget: int
@@ -51,16 +50,9 @@ class TuneOrder:
         """The tuner's rules for so many constants."""
         budget = tuning_budget(self.budget, self.each, constants)
         bars = tuple(
-            (max(1, math.ceil(share * budget)), bar)
-            for share, bar in zip(RUNGS, self.bars, strict=False)
-            if bar is not None
+            (tried, bar) for tried, bar in zip(looks(budget), self.bars, strict=False) if bar is not None
         )
         return Rules(budget, self.seed, better, bars)
-
-
-def tuning_budget(most: int, each: int, constants: int) -> int:
-    """Trials for so many constants, the program as proposed included."""
-    return min(most, each * constants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,15 +289,12 @@ class Scorer:
         return [self.problem.objective.name, *behavioural]
 
     def _pass(self, gate: float, scores: Mapping[str, Mapping[str, float]]) -> None:
-        reached = self._put_together(self.problem.objective.name, scores)
+        reached = put_together(self.problem, self.problem.objective.name, scores)
         if self.problem.objective.better(gate, reached):
             raise Stopped(Status.REJECTED, f"stage: {reached:g} does not reach the gate {gate:g}")
 
-    def _put_together(self, name: str, scores: Mapping[str, Mapping[str, float]]) -> float:
-        return put_together(self.problem, name, scores)
-
     def _total(self, scores: Mapping[str, Mapping[str, float]], outcomes: Mapping[str, Any]) -> Scored:
-        totals = {name: self._put_together(name, scores) for name in self._needed()}
+        totals = {name: put_together(self.problem, name, scores) for name in self._needed()}
         objective = totals[self.problem.objective.name]
         measures = {name: totals[name] for name in totals if name in {m.name for m in self.problem.measures}}
         text = repr([(case, sorted(numbers.items())) for case, numbers in scores.items()])

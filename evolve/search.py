@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from evolve.config import Config
-from evolve.evaluator import Job, Judged, TuneOrder, tuning_budget
+from evolve.evaluator import Job, Judged, TuneOrder
 from evolve.mutators.bandit import reward_of
 from evolve.mutators.base import Context, Draft, Mutator
-from evolve.mutators.screening import Screening
+from evolve.mutators.screening import Screening, tuning_budget
 from evolve.programs_db.archive import AddStatus, Archive
 from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
 from evolve.select import choose_mates, choose_parent, key
@@ -28,8 +28,6 @@ class Tally:
 
     proposals: int = 0
     evaluations: int = 0
-    duplicates: int = 0
-    invalid: int = 0
     clipped: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
 
@@ -191,10 +189,6 @@ class Search:
         proposal, evaluation, program = commit.proposal, commit.evaluation, commit.program
         self.tally.proposals += 1
         self.tally.evaluations += proposal.evaluations
-        if proposal.error:
-            self.tally.invalid += 1
-        elif evaluation is None:
-            self.tally.duplicates += 1
         best = self.archive.best()
         added = self.archive.commit(replace(commit, events=()) if commit.events else commit)
         if evaluation is not None and program is not None:

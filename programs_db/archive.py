@@ -213,10 +213,6 @@ class Archive:
         """Whether every program that an event names is an elite, or was offered before."""
         return all(self._find(program) or program in self._kept for program in event.programs)
 
-    def apply(self, event: Event) -> None:
-        """`move` for a single event."""
-        self.move((event,))
-
     def _apply(self, event: Event, before: Mapping[str, Elite | None]) -> None:
         if event.kind not in ("reset", "migration"):
             raise ValueError(

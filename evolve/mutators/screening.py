@@ -11,13 +11,23 @@ from collections.abc import Sequence
 
 from evolve.programs_db.records import Commit, Objective
 
-__all__ = ["RUNGS", "Screening"]
+__all__ = ["Screening", "looks", "tuning_budget"]
 
-RUNGS = (0.0, 0.2, 0.5)
+_RUNGS = (0.0, 0.2, 0.5)
 """Shares of a tuning's budget after which its best so far is looked at; 0 is the program as proposed."""
 
 _WINDOW = 300
 _FEWEST = 20  # until a rung has seen so many, everything passes
+
+
+def tuning_budget(most: int, each: int, constants: int) -> int:
+    """Trials for so many constants, the program as proposed included."""
+    return min(most, each * constants)
+
+
+def looks(budget: int) -> tuple[int, ...]:
+    """For each rung the number of trials, of a tuning with this budget, after which it looks."""
+    return tuple(max(1, math.ceil(share * budget)) for share in _RUNGS)
 
 
 class _Rung:
@@ -50,7 +60,7 @@ class Screening:
     def __init__(self, objective: Objective, keep: float) -> None:
         self.objective = objective
         self.keep = keep
-        self._rungs = [_Rung() for _ in RUNGS]
+        self._rungs = [_Rung() for _ in _RUNGS]
 
     def bars(self) -> tuple[float | None, ...]:
         """For each rung the objective that must be reached; None where anything passes."""
@@ -68,8 +78,7 @@ class Screening:
         if evaluation is None or commit.proposal.operator == "constant":
             return
         scores = [trial.objective for trial in commit.trials] or [evaluation.objective]
-        for share, rung in zip(RUNGS, self._rungs, strict=True):
-            tried = max(1, math.ceil(share * budget))
+        for tried, rung in zip(looks(budget), self._rungs, strict=True):
             if len(scores) < tried:
                 return
             rung.note(self._best(scores[:tried]))

@@ -125,7 +125,7 @@ class ArchiveMachine(RuleBasedStateMachine):
             self.model.offered[island] = []
             self.uses[island] = {}
         self.model.offered[island].extend(named)
-        self.archive.apply(event)
+        self.archive.move((event,))
         self.log[-1] = dataclasses.replace(self.log[-1], events=(*self.log[-1].events, event))
 
     @invariant()
@@ -208,7 +208,7 @@ def test_the_best_ever_outlives_the_reset_of_its_island():
     archive = Archive(Objective("x", "max"), [], 2)
     archive.add(0, elite("good", 5.0))
     archive.add(1, elite("poor", 1.0, number=1))
-    archive.apply(Event("reset", 0, ("b2:poor",)))
+    archive.move((Event("reset", 0, ("b2:poor",)),))
     assert archive.best(0).program.id == "b2:poor"
     assert archive.best().program.id == "b2:good"
     assert archive.stats().best.program.id == "b2:poor"
@@ -260,8 +260,8 @@ def test_what_cannot_be_placed_is_refused_with_its_name():
     with pytest.raises(ValueError, match="elite with 0 measures in an archive of 1"):
         archive.add(0, elite("a", 1.0))
     with pytest.raises(ValueError, match="names program b2:none, which is no elite"):
-        archive.apply(Event("migration", 0, ("b2:none",)))
+        archive.move((Event("migration", 0, ("b2:none",)),))
     with pytest.raises(ValueError, match="event 'flood' of island 0"):
-        archive.apply(Event("flood", 0))
+        archive.move((Event("flood", 0),))
     with pytest.raises(ValueError, match="0 islands"):
         Archive(Objective("x", "max"), [], 0)
