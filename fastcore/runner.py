@@ -211,8 +211,25 @@ class Session:
             WireError: an argument is not plain data.
             RuntimeError: the session is finished.
         """
-        body = args if isinstance(args, bytes) else wire.encode(args)
-        data = self._attempt(body)
+        return self.decode(self.ask(args if isinstance(args, bytes) else wire.encode(args)), bounds)
+
+    def ask(self, body: bytes) -> bytes:
+        """Make one call and return a copy of its encoded answer: clocks are read before anything looks at it.
+
+        Args:
+            body: `wire.encode` of the tuple of arguments.
+
+        Raises:
+            Failure, RuntimeError: as `call`.
+        """
+        return bytes(self._attempt(body))
+
+    def decode(self, data: bytes, bounds: AnswerBounds | None = None) -> Any:
+        """Return the plain data of an answer.
+
+        Raises:
+            Failure: it is too large, or not plain data; the program is ended then.
+        """
         try:
             return wire.decode(data, bounds or _BOUNDS)
         except wire.BoundsError as error:
