@@ -1,0 +1,39 @@
+"""How programs are often scored: executed beside the scorer, its clock and its answers. The situation attacked.
+
+Serves as positive control: an attack on the scorer must fool this, else it proves nothing.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+
+
+class Case:
+    def __init__(self, values: np.ndarray) -> None:
+        self.inputs = (values,)
+        self.hidden = float(np.sqrt(np.sum(values * values)))
+
+
+def score(answer: Any, case: Case) -> float:
+    expected = np.sqrt(np.sum(case.inputs[0] * case.inputs[0]))
+    if answer == expected or np.array_equal(answer, expected):
+        return 0.0
+    return max(0.0, abs(answer - expected))
+
+
+def evaluate(source: str, vectors: list[np.ndarray], times: int = 1) -> list[list[float]]:
+    """Errors of each case and the seconds measured, once for each of `times` evaluations in this process."""
+    cases = [Case(values.copy()) for values in vectors]
+    found = []
+    for _ in range(times):
+        namespace: dict[str, Any] = {"__name__": "program"}
+        exec(source, namespace)
+        seconds, errors = 0.0, []
+        for case in cases:
+            started = time.perf_counter()
+            answer = namespace["norm"](*case.inputs)
+            seconds += time.perf_counter() - started
+            errors.append(float(score(answer, case)))
+        found.append([*errors, seconds])
+    return found
