@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeGuard
 
@@ -301,7 +302,7 @@ class Session:
             return self._look_at_cpu(1)
         try:
             # A folder for each: links to it are one a thread, and two. No file is opened.
-            threads = os.stat(f"/proc/{self._pid}/task").st_nlink - 2
+            threads = Path(f"/proc/{self._pid}/task").stat().st_nlink - 2
         except (
             FileNotFoundError
         ):  # dead, as the channel will say; or a system without, where none are counted
