@@ -29,6 +29,7 @@ _ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC0",
     "PYTHONHASHSEED": "0",
+    "LD_BIND_NOW": "1",  # once here, not in every child, each in pages of its own
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

@@ -8,7 +8,6 @@ and child.
 import contextlib
 import gc
 import importlib
-import importlib.abc
 import importlib.util
 import io
 import json
@@ -47,6 +46,7 @@ _SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/uran
 
 def _main() -> None:
     number, parent, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    _import_without_hooks()
     _adopt_package()
     from evolve.fastcore import jail
 
@@ -63,10 +63,16 @@ def _main() -> None:
     )
     _open_streams()
     sys.path += settings["path"]
-    from evolve.fastcore import channel, child
+    from evolve.fastcore import channel, child, heap, rehearsal
 
     assert held == (channel.ASKS, channel.ANSWERS)
     _preload(settings["preload"])
+    rehearsal.rehearse()
+    for name in ("heap", "rehearsal", "sealed"):  # no program's business
+        del sys.modules[f"evolve.fastcore.{name}"]
+    child.seed()
+    gc.collect()
+    heap.collapse()
     cage = jail.Jail(settings["unsafe"])
     libraries = {name.partition(".")[0] for name in sys.modules} | set(_LIBRARIES)
     libraries -= {"evolve", "__main__"} | set(sys.stdlib_module_names)
@@ -82,7 +88,19 @@ def _main() -> None:
     sys.excepthook = sys.__excepthook__  # from here on the socket carries answers to commands only
     sys.meta_path.insert(0, _ListedOnly(libraries))
     zygote = os.getpid()
-    _serve(supervisor, held, lambda shared: child.run(cage, zygote, shared))
+    _serve(supervisor, held, lambda shared: child.run(cage, zygote, supervisor, shared))
+
+
+def _import_without_hooks() -> None:
+    """Import what would run code of its own in every child, to mend locks and seeds: 0.1 ms each.
+
+    Nothing is to mend there: the zygote has one thread, holds no lock when it forks, and seeds for its children.
+    """
+    register = os.register_at_fork
+    os.register_at_fork = lambda **_hooks: None  # type: ignore[assignment]
+    for name in ("random", "threading"):
+        importlib.import_module(name)
+    os.register_at_fork = register
 
 
 def _adopt_package() -> None:
@@ -148,7 +166,7 @@ def _package_files(top: str) -> Iterator[Path]:
             yield Path(spec.origin)
 
 
-class _ListedOnly(importlib.abc.MetaPathFinder):
+class _ListedOnly:
     """Says "no such module" of what is not listed: a PermissionError would break optional imports."""
 
     def __init__(self, libraries: set[str]) -> None:
