@@ -37,3 +37,20 @@ def evaluate(source: str, vectors: list[np.ndarray], times: int = 1) -> list[lis
             errors.append(float(score(answer, case)))
         found.append([*errors, seconds])
     return found
+
+
+def reused_buffer() -> list[float]:
+    """Answers read from one buffer that is never cleared: a program that writes nothing gives the last one's."""
+    buffer = np.zeros(1)
+
+    def honest(out: np.ndarray) -> None:
+        out[0] = 7.0
+
+    def idle(out: np.ndarray) -> None:
+        pass
+
+    answers = []
+    for program in (honest, idle):
+        program(buffer)
+        answers.append(float(buffer[0]))
+    return answers

@@ -64,3 +64,27 @@ def on_a_terminal(server: Any, source: str) -> Any:
         return namespace["entry"]()
 
     return forked(work)
+
+
+def arithmetic(_server: Any) -> list[Any]:
+    """What this supervisor computes: denormals are not flushed, and it rounds to nearest."""
+    tiny, one, three, tenth = (float(text) for text in ("1e-310", "1", "3", "0.1"))
+    return [tiny * 1.0 > 0.0, one / three, tenth + 2.0 * tenth]
+
+
+def sealed(server: Any, source: str, how: str, case: Any) -> list[Any]:
+    """What a program makes of a sealed case before and after another has attacked it."""
+    from evolve.fastcore import wire
+    from evolve.fastcore.sealed import Sealed
+
+    found: list[Any] = []
+    runner = server.runner()
+    with Sealed(wire.encode((case,))) as body:
+        for what in ("none", how, "none"):
+            with runner.start(f"import ctypes\nHOW = {what!r}\n" + source, "entry", QUICK) as session:
+                try:
+                    session.call(body)
+                    found.append(session.call(body))  # what it sees itself, after the attack
+                except Failure as failure:
+                    found.append(failure.status)
+    return found
