@@ -37,15 +37,22 @@ _THREADS_GLANCE: Final = 0.02
 class Runner:
     """One zygote, and at most one live program; use it from the thread that made it, as a context manager."""
 
-    def __init__(self, preload: Sequence[str] = (), unsafe: bool = False) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        unsafe: bool = False,
+        landlock: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
         """Remember what to preload; the zygote starts at `__enter__` or at the first program.
 
         Args:
             preload: modules that the zygote imports once and programs may import.
             unsafe: run programs without a jail (limits on resources stay); said in every `Usage`.
+            landlock: newest Landlock ABI to use, for tests; what the kernel has if not given.
+            compiled: whether to close the jail in one compiled call; where it can be, if not given.
         """
-        self._preload = tuple(preload)
-        self._unsafe = unsafe
+        self._settings = tuple(preload), unsafe, landlock, compiled
         self._warden: Warden | None = None
         self._session: Session | None = None
 
@@ -68,7 +75,7 @@ class Runner:
             ZygoteError: a preloaded module fails, or this machine cannot confine and `unsafe` is false.
         """
         if self._warden is None:
-            self._warden = Warden(self._preload, self._unsafe)
+            self._warden = Warden(*self._settings)
         return self._warden
 
     def discard(self) -> None:
