@@ -92,7 +92,13 @@ def profile(machine: str) -> bytes:
             code += [(_JEQ, 0, 1, numbers[which]), refuse]
     code += [(_JEQ, 0, 1, CLONE3[which]), (_RET, 0, 0, _ERRNO | errno.ENOSYS)]
     code += [(_JEQ, 0, 3, CLONE[which]), (_LOAD, 0, 0, 16), (_JSET, 0, 4, NAMESPACES), refuse]
-    code += [(_JEQ, 0, 2, SOCKET[which]), (_LOAD, 0, 0, 16), (_JEQ, 1, 0, AF_VSOCK), (_RET, 0, 0, _ALLOW), refuse]
+    code += [
+        (_JEQ, 0, 2, SOCKET[which]),
+        (_LOAD, 0, 0, 16),
+        (_JEQ, 1, 0, AF_VSOCK),
+        (_RET, 0, 0, _ALLOW),
+        refuse,
+    ]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 

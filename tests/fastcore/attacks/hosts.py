@@ -1,5 +1,7 @@
 """The contexts in which every attack is tried, each with a supervisor of its own (`serve.py`), and what they answer."""
 
+import atexit
+import functools
 import json
 import math
 import os
@@ -23,6 +25,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "root": {},  # the whole jail, as whoever runs the tests
     "user": {},  # a plain user without capabilities
     "docker": {},  # Docker's default profile and capabilities
+    "abi1": {"landlock": 1},  # the oldest Landlock
+    "ctypes": {"compiled": False},  # the jail where no compiler was present
 }
 SECRET = "sk-test-0123456789"
 LIMITS: dict[str, Any] = {"seconds": 0.3, "setup_seconds": 2.0, "cpu_seconds": 3.0, "memory": 256 << 20}
@@ -48,6 +52,15 @@ def missing(context: str) -> str:
     return ""
 
 
+@functools.cache
+def _kernels() -> str:
+    """A folder for compiled kernels that every context shares: a plain user may write to no package's own."""
+    folder = tempfile.mkdtemp(prefix="evolve-kernels-")
+    os.chmod(folder, 0o777)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class Host:
     """A supervisor in a context, asked over a socket."""
 
@@ -66,7 +79,7 @@ class Host:
         environment = {
             **os.environ,
             "EVOLVE_TEST_API_KEY": SECRET,
-            "NUMBA_CACHE_DIR": str(self.room.with_name("evolve-attacks-numba")),
+            "NUMBA_CACHE_DIR": _kernels(),
             "OPENBLAS_NUM_THREADS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }

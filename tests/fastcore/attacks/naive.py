@@ -54,3 +54,12 @@ def reused_buffer() -> list[float]:
         program(buffer)
         answers.append(float(buffer[0]))
     return answers
+
+
+def evaluate_once(norm: Any) -> bool:
+    """What a harness believes that checks the first call, and times the others."""
+    values = np.arange(9.0)
+    right = abs(norm(values) - np.sqrt(np.sum(values * values))) < 1e-9
+    for _ in range(3):
+        norm(values)
+    return bool(right)

@@ -1,11 +1,13 @@
 """Attacks that need more than one program, or a supervisor that does something meanwhile; played by `serve.py`."""
 
+import asyncio
 import ctypes
 import fcntl
 import os
 import signal
-import sys
 import termios
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +90,108 @@ def sealed(server: Any, source: str, how: str, case: Any) -> list[Any]:
                 except Failure as failure:
                     found.append(failure.status)
     return found
+
+
+def zygote_dies(server: Any, times: int) -> list[Any]:
+    """What a program answers whose zygote is killed `times` times while it runs."""
+    runner = server.runner()
+    first = runner.zygote
+    source = "import time\ndef entry():\n    time.sleep(0.05)\n    return 7\n"
+    with runner.start(source, "entry", QUICK) as session:
+        session.ready()
+        killer = threading.Thread(target=_kill_zygotes, args=(runner, times))
+        killer.start()
+        try:
+            found: Any = session.call(())
+        except Failure as failure:
+            found = failure.status
+        killer.join()
+    return [found, f"the same zygote: {runner.zygote == first}"]
+
+
+def _kill_zygotes(runner: Any, times: int) -> None:
+    killed: set[int] = set()
+    while len(killed) < times:
+        warden = runner._warden
+        if warden is not None and warden.pid not in killed:
+            killed.add(warden.pid)
+            os.kill(warden.pid, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def engine(server: Any, path: str) -> list[int]:
+    """Leave an engine at work, a supervisor and an endless program with it; all process numbers."""
+    from evolve.evaluator import Evaluator, Job
+    from evolve.loader import load
+
+    problem = load(path, {"seconds": 60.0})
+
+    async def work() -> None:
+        async with Evaluator(problem, workers=1) as evaluator:
+            await evaluator.evaluate(Job("def norm(x):\n    while True: pass\n"))
+
+    def forever() -> None:
+        asyncio.run(work())
+
+    threading.Thread(target=forever, daemon=True).start()
+    lasting = server.runner("lasting").start(
+        "def entry():\n    while True: pass\n", "entry", Limits(seconds=60.0)
+    )
+    lasting.ready()
+    found: list[int] = []
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline and len(found) < 5:
+        found = _descendants(os.getpid())
+        time.sleep(0.05)
+    return found
+
+
+def _descendants(pid: int) -> list[int]:
+    from serve import children
+
+    offspring, found = children(), [pid]
+    for each in found:
+        found += offspring.get(each, [])
+    return found[1:]
+
+
+def surrogate(server: Any) -> dict[str, Any]:
+    """What is said of a source that no UTF-8 text can hold."""
+    with server.runner().start("def entry(): return 1\n# \ud800", "entry", QUICK) as session:
+        try:
+            session.call(())
+        except Failure as failure:
+            return {"status": failure.status, "message": failure.message}
+    return {"status": "ok", "message": ""}
+
+
+def with_many_files(server: Any, source: str) -> Any:
+    """What a program answers when its supervisor had 300 files open as its zygote began."""
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(300)]
+    try:
+        return server.run(server.runner("late"), "import os\n" + source, QUICK, [()])["value"]
+    finally:
+        for number in files:
+            os.close(number)
+
+
+def who_am_i(_server: Any) -> dict[str, Any]:
+    """Whose rights this supervisor has, and what its context refuses."""
+    from evolve.fastcore.jail import level
+
+    status = dict(
+        line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line
+    )
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def error(answer: int) -> int:
+        return ctypes.get_errno() if answer < 0 else 0
+
+    return {
+        "level": level(),
+        "uid": os.getuid(),
+        "capabilities": int(status["CapEff"], 16),
+        "seccomp": int(status["Seccomp"]),
+        "unshare": error(libc.unshare(0)),
+        "clone3": error(libc.syscall(435, None, 0)),
+    }

@@ -5,7 +5,6 @@ Holds the runners, judges and secrets. Speaks `wire` over one descriptor, with t
 
 import contextlib
 import ctypes
-import functools
 import json
 import os
 import select
@@ -13,7 +12,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -183,12 +181,13 @@ class Server:
         """What attacks have left behind here: nothing but one descriptor a zygote, and the zygotes."""
         alive = [runner for runner in self.made if runner._warden is not None]
         zygotes = [runner.zygote for runner in alive]
-        mine = set(children(os.getpid())) - set(zygotes)
+        offspring = children()
+        mine = set(offspring.get(os.getpid(), [])) - set(zygotes)
         shm = [name for name in os.listdir("/dev/shm") if "evolve_attack" in name]
         return {
             "descriptors": len(os.listdir("/proc/self/fd")) - self.base - len(alive),
             "strangers": sorted(mine),
-            "programs": [pid for zygote in zygotes for pid in children(zygote)],
+            "programs": [pid for zygote in zygotes for pid in offspring.get(zygote, [])],
             "shm": shm,
             "zygotes": zygotes,
         }
@@ -200,14 +199,13 @@ class Server:
             runner.close()
 
 
-def children(pid: int) -> list[int]:
-    """Process numbers of the children of a process, zombies too."""
-    found = []
+def children() -> dict[int, list[int]]:
+    """Every process's children, zombies too."""
+    found: dict[int, list[int]] = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             stat = Path(f"/proc/{entry}/stat").read_text()
-            if int(stat.rpartition(")")[2].split()[1]) == pid:
-                found.append(int(entry))
+            found.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry))
     return found
 
 

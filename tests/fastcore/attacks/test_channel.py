@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs are written in one string each
 """TRUST.md, section 4, Score, 67 to 75 and 87: the channel, the memory shared with a program, and the inputs in it.
 
 A program can do all that its own half of the transport does: it finds it in the frames below its own.
@@ -155,7 +156,10 @@ def test_71_72_87_the_shared_memory_stays_as_it_is(host, attack):
 @pytest.mark.parametrize("way", ["libc.munmap(ctypes.c_void_p(start), ctypes.c_size_t(length))",
                                  "libc.mmap(ctypes.c_void_p(start), ctypes.c_size_t(length), 3, 0x32, -1, 0)"])  # fmt: skip
 def test_71_who_takes_its_own_buffer_away_harms_itself(host, way):
-    source = BUFFERS + f"def attack():\n    view = local('channel')._answers\n    start, length = address(view), len(view)\n    {way}\n"
+    source = (
+        BUFFERS
+        + f"def attack():\n    view = local('channel')._answers\n    start, length = address(view), len(view)\n    {way}\n"
+    )
     said = host.attempt(source + TAIL)
     assert said["status"] in ("died", "protocol"), said
     assert host.attempt("def attack(): return False\n" + TAIL)["value"] == (False, HONEST, "")

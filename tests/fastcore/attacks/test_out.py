@@ -64,7 +64,9 @@ def test_28_no_ring_of_requests_that_no_filter_sees(host):
     kernel_has_it = host.scene("has_io_uring")
     assert kernel_has_it or host.context != "root" or attack.control(host)[0] is False
     if not kernel_has_it:  # nothing to hold then; the program must be refused all the same
-        attack = Attack(28, attack.name, attack.body, attack.top, excused={host.context: "not in this kernel"})
+        attack = Attack(
+            28, attack.name, attack.body, attack.top, excused={host.context: "not in this kernel"}
+        )
     attack.check(host)
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs are written in one string each
 """TRUST.md, section 4, Read: secrets, memory and files of others."""
 
 import pytest

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs are written in one string each
 """TRUST.md, section 4, Resources: a program that takes too much ends as a status, and the next one is served."""
 
 import pytest
@@ -128,7 +129,10 @@ def test_a_program_takes_no_more_than_its_share(host, attack):
 
 
 def test_43_who_does_not_catch_it_has_run_out_of_memory(host):
-    assert host.attempt("held = []\ndef entry():\n    while True: held.append(bytes(1 << 24))", SMALL)["status"] == "memory"
+    assert (
+        host.attempt("held = []\ndef entry():\n    while True: held.append(bytes(1 << 24))", SMALL)["status"]
+        == "memory"
+    )
 
 
 def test_52_of_a_flood_the_first_bytes_are_kept(host):

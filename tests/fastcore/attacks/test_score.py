@@ -1,4 +1,4 @@
-"""TRUST.md, section 4, Score: whatever a program does, it is worth what its answers are worth, and pays for its time."""
+"""TRUST.md, section 4, Score: a program is worth what its answers are worth, and pays for its time."""
 
 import math
 import pickle
@@ -10,7 +10,6 @@ import pytest
 from evolve.fastcore import wire
 
 from .cheats import CHEATS, HONEST
-from .hosts import TAIL
 
 VECTORS = [np.random.default_rng(seed).standard_normal(50) for seed in range(3)]
 NORMS = [float(np.sqrt(np.sum(values * values))) for values in VECTORS]
@@ -96,7 +95,12 @@ def test_59_a_pickle_is_never_opened(host):
     control = PICKLED + "def entry():\n    pickle.loads(pickle.dumps(Payload())).close()\n"
     control += "    os.remove(ROOM + '/evolve_attack')\n    return True\n"
     assert host.ask("beside", control, {}) is True
-    for answer in ("Payload()", "pickle.dumps(Payload())", "[pickle.dumps(Payload())]", "np.void(pickle.dumps(Payload()))"):
+    for answer in (
+        "Payload()",
+        "pickle.dumps(Payload())",
+        "[pickle.dumps(Payload())]",
+        "np.void(pickle.dumps(Payload()))",
+    ):
         said = judged(host, HONEST + PICKLED + f"def norm(x): return {answer}")
         assert said["status"] in ("error", "rejected"), said
     raw = pickle.dumps(open)
@@ -143,7 +147,9 @@ def update(S, k, v, p):
         frame = frame.f_back
     return S + v * k
 """
-    honest = host.judge("memory_rule", "def update(S, k, v, p):\n    for _ in [0]: pass\n    return S + v * k\n")
+    honest = host.judge(
+        "memory_rule", "def update(S, k, v, p):\n    for _ in [0]: pass\n    return S + v * k\n"
+    )
     said = host.judge("memory_rule", walk)
     assert (said["status"], said["objective"]) == ("ok", honest["objective"])
 
@@ -225,7 +231,9 @@ def test_79_an_exact_check_does_not_wrap_around(host):
     assert certificate.valid
     claimed, true = 0.5, 2.0**-9  # radii shrink until the discs only touch
     assert float(certificate.value.split("/")[0]) / float(certificate.value.split("/")[1]) <= true
-    source = f"import numpy as np\ndef pack(n):\n    for _ in [0]: pass\n    return np.array({discs.tolist()!r})\n"
+    source = (
+        f"import numpy as np\ndef pack(n):\n    for _ in [0]: pass\n    return np.array({discs.tolist()!r})\n"
+    )
     said = host.judge("circle_packing", source, parameters={"n": 2})
     assert said["objective"] <= true < claimed
 

@@ -5,7 +5,6 @@ import numpy as np
 from evolve import Array, Case, Limits, Objective, Problem, problem
 
 # EVOLVE-BLOCK-START
-import numpy as np
 
 
 def norm(x):
