@@ -117,7 +117,11 @@ _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD
 _FCNTLS = (1, 2, 3, 1030)  # GETFD SETFD GETFL DUPFD_CLOEXEC: F_SETOWN + F_SETSIG would signal a stranger
 _PRCTLS = (3, 15, 16, 0x53564D41)  # GET_DUMPABLE SET_NAME GET_NAME SET_VMA; PDEATHSIG must stay as it is
 _CHANNEL = 3
-_MADVISES = (9, 100, 101)  # REMOVE punches holes into shared memory; HWPOISON and SOFT_OFFLINE take pages away
+_MADVISES = (
+    9,
+    100,
+    101,
+)  # REMOVE punches holes into shared memory; HWPOISON and SOFT_OFFLINE take pages away
 _CLOSE_RANGE_UNSHARE = 2
 _CLONE_THREAD = 0x10000
 _CLONE_SPACES = 0x7E020000 | 0x80  # every CLONE_NEW*

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import importlib
 import importlib.abc
+import importlib.machinery
 import importlib.util
 import io
 import json
@@ -80,7 +81,7 @@ def _main() -> None:
     gc.freeze()
     _tell(supervisor, "ready", cage.level)
     sys.excepthook = sys.__excepthook__  # from here on the socket carries answers to commands only
-    sys.meta_path.insert(0, _ListedOnly(libraries))
+    sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = _ListedOnly(libraries)
     zygote = os.getpid()
     _serve(supervisor, held, lambda shared: child.run(cage, zygote, shared))
 
@@ -149,15 +150,20 @@ def _package_files(top: str) -> Iterator[Path]:
 
 
 class _ListedOnly(importlib.abc.MetaPathFinder):
-    """Says "no such module" of what is not listed: a PermissionError would break optional imports."""
+    """Finds what is listed and nothing else: a PermissionError would break optional imports.
+
+    It answers None, as any finder does, and does not raise: libraries ask for what may not be there.
+    """
 
     def __init__(self, libraries: set[str]) -> None:
         self._listed = libraries | set(sys.stdlib_module_names) | set(sys.modules)
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, _target: object = None) -> None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if path is None and fullname not in self._listed:
-            hint = "a problem's `preload` says which libraries its programs may import"
-            raise ModuleNotFoundError(f"No module named {fullname!r} ({hint})", name=fullname)
+            return None
+        return importlib.machinery.PathFinder.find_spec(fullname, path, target)
 
 
 def _library_folders() -> set[str]:
