@@ -33,7 +33,8 @@ def train(steps, threads):
         losses.append(loss.item())
     heads = torch.randn(2, 4, 16, 8)
     attended = torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, is_causal=True)
-    return losses[0], losses[-1], attended.detach().numpy(), (torch.randn(700, 700) @ torch.randn(700, 700)).sum().item()
+    product = torch.randn(700, 700) @ torch.randn(700, 700)
+    return losses[0], losses[-1], attended.detach().numpy(), product.sum().item()
 """
 
 
