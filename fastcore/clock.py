@@ -8,8 +8,6 @@ present at install time, the same figures come through `time.clock_gettime`.
 import contextlib
 import os
 import time
-from types import TracebackType
-from typing import Self
 
 __all__ = ["COMPILED", "QueueClock", "cpu_and_wall"]
 
@@ -43,30 +41,24 @@ def cpu_and_wall(pid: int) -> tuple[float, float]:
 
 
 class QueueClock:
-    """For how long a process was ready to run, but had no core: the wall time that a busy machine takes.
+    """For how long a thread was ready to run, but had no core: the wall time that a busy machine takes.
 
-    The second number of /proc/PID/schedstat (Linux, Documentation/scheduler/sched-stats.rst), of the main thread.
-    A context manager that closes its descriptor.
+    The second number of /proc/PID/schedstat (Linux, Documentation/scheduler/sched-stats.rst); of a process it is
+    the main thread's. What was waited is added when the thread gets its core.
     """
 
     def __init__(self, process: int | str) -> None:
         """Open the clock; where the kernel keeps none it stands at 0.
 
         Args:
-            process: its number, or "thread-self" for the thread that reads.
+            process: its number, or "thread-self" for the thread that makes the clock.
         """
         self._descriptor = -1
         with contextlib.suppress(OSError):
             self._descriptor = os.open(f"/proc/{process}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
-        self.close()
-
     def read(self) -> float:
-        """Return seconds spent waiting for a core so far; 0 where the kernel does not say, or no longer."""
+        """Return the seconds waited so far; 0 where the kernel does not say, or the process is gone."""
         if self._descriptor < 0:
             return 0.0
         try:
