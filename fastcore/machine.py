@@ -29,9 +29,8 @@ def fingerprint(root: Path = Path("/")) -> dict[str, Fact]:
 
     `cpu` (model), `architecture`, `cores`, `usable_cores` (by affinity), `threads_per_core`, `governor`,
     `least_mhz`, `most_mhz`, `boost`, `load` (of the last minute), `kernel`, `hypervisor` (its name, or True where only
-    the processor tells), `memory` (bytes), `layout` ("random" where
-    programs lie at other addresses in each process, see `layout`), `python`, `numpy`,
-    `numba`. A value that the system does not give is no key.
+    the processor tells), `memory` (bytes), `layout` ("random" where programs lie at other addresses in each process,
+    else "fixed"; see `layout`), `python`, `numpy`, `numba`. A value that the system does not give is no key.
 
     Args:
         root: where /proc and /sys are.
@@ -107,7 +106,8 @@ def _host(root: Path) -> Iterator[tuple[str, Fact]]:
     randomized = _read(root / "proc/sys/kernel/randomize_va_space")
     if randomized:
         with fixed_layout() as agreed:
-            yield "layout", "fixed" if agreed or randomized == "0" else "random"
+            pass
+        yield "layout", "fixed" if agreed or randomized == "0" else "random"
 
 
 def _read(path: Path) -> str:
