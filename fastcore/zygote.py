@@ -7,7 +7,6 @@ and child.
 
 import contextlib
 import gc
-import importlib
 import importlib.abc
 import importlib.util
 import io
@@ -21,10 +20,9 @@ import sys
 import sysconfig
 import traceback
 import types
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 __all__ = ["END", "FORK", "FORKED", "STATUS"]
 
@@ -60,9 +58,9 @@ def _main() -> None:
     )
     _open_streams()
     sys.path += settings["path"]
-    from evolve.fastcore import child
+    from evolve.fastcore import child, warm
 
-    _preload(settings["preload"])
+    warm.load(settings["preload"])
     cage = jail.Jail(settings["unsafe"])
     libraries = {name.partition(".")[0] for name in sys.modules} | set(_LIBRARIES)
     libraries -= {"evolve", "__main__"} | set(sys.stdlib_module_names)
@@ -102,22 +100,6 @@ def _open_streams() -> None:
         stream = io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-
-
-def _preload(preload: list[str]) -> None:
-    import numpy as np
-
-    np.seterr(all="ignore")
-    np.dot(np.zeros((2, 2)), np.zeros((2, 2)))  # BLAS makes its buffers here, once
-    for name in preload:
-        importlib.import_module(name)
-    if "numba" in sys.modules:
-        numba: Any = sys.modules["numba"]
-        numba.njit(lambda x: x + 1)(1)  # warms the compiler
-    sys.modules["evolve.fastcore"].__path__ = []
-    importlib.util.find_spec("evolve_fills_the_folder_caches")  # no folder of packages can be listed later
-    warnings.resetwarnings()
-    warnings.simplefilter("ignore")
 
 
 def _readable(libraries: set[str]) -> Iterator[Path]:
