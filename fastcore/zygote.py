@@ -21,10 +21,9 @@ import sys
 import sysconfig
 import traceback
 import types
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 __all__ = ["END", "FORK", "FORKED", "STATUS"]
 
@@ -64,12 +63,12 @@ def _main() -> None:
     )
     _open_streams()
     sys.path += settings["path"]
-    from evolve.fastcore import channel, child, heap, rehearsal
+    from evolve.fastcore import channel, child, heap, rehearsal, warm
 
     assert held == (channel.ASKS, channel.ANSWERS)
-    _preload(settings["preload"])
+    warm.load(settings["preload"])
     rehearsal.rehearse()
-    for name in ("heap", "rehearsal", "sealed"):  # no program's business
+    for name in ("heap", "rehearsal", "sealed", "warm"):  # no program's business
         del sys.modules[f"evolve.fastcore.{name}"]
     child.seed()
     gc.collect()
@@ -125,22 +124,6 @@ def _open_streams() -> None:
         stream = io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-
-
-def _preload(preload: list[str]) -> None:
-    import numpy as np
-
-    np.seterr(all="ignore")
-    np.dot(np.zeros((2, 2)), np.zeros((2, 2)))  # BLAS makes its buffers here, once
-    for name in preload:
-        importlib.import_module(name)
-    if "numba" in sys.modules:
-        numba: Any = sys.modules["numba"]
-        numba.njit(lambda x: x + 1)(1)  # warms the compiler
-    sys.modules["evolve.fastcore"].__path__ = []
-    importlib.util.find_spec("evolve_fills_the_folder_caches")  # no folder of packages can be listed later
-    warnings.resetwarnings()
-    warnings.simplefilter("ignore")
 
 
 def _readable(libraries: set[str]) -> Iterator[Path]:
