@@ -9,67 +9,26 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeGuard
+from typing import Any, Final, Self, TypeGuard
 
 from evolve.fastcore import child, wire
 from evolve.fastcore.clock import cpu_and_wall
 from evolve.fastcore.exchange import ClosedError, Exchange, ForgedError, plain_text
 from evolve.fastcore.limits import MAX_SOURCE, AnswerBounds, Limits
+from evolve.fastcore.sealed import Sealed
+from evolve.fastcore.verdicts import Failure, FailureStatus, Usage
 from evolve.fastcore.warden import Reaped, Warden, ZygoteDeadError, ZygoteError
 
 __all__ = ["Failure", "Runner", "Session", "Usage", "ZygoteError"]
 
-FailureStatus = Literal["error", "timeout", "memory", "died", "protocol"]
-
-_MESSAGE: Final = 2_000
-_TRACEBACK: Final = 8_000
 _BOUNDS: Final = AnswerBounds()
 _REPORT: Final = AnswerBounds(nodes=8, depth=2, text=child.ROOM_FOR_REPORT)
 _CPU_MESSAGE: Final = "it used more than its {} CPU seconds"
 _TRIES: Final = 2
 _GLANCE: Final = 0.01
 """Least seconds between two looks at a clock."""
-
-
-class Failure(Exception):  # noqa: N818 - a verdict on the program, not an error of ours
-    """How a program failed.
-
-    Attributes:
-        status: "error", "timeout", "memory", "died" or "protocol".
-        message: untrusted text, bounded, without control characters.
-        traceback: the program's own frames, untrusted text likewise; often empty.
-    """
-
-    def __init__(self, status: FailureStatus, message: str, traceback: str = "") -> None:
-        self.status: FailureStatus = status
-        self.message = plain_text(message, _MESSAGE)
-        self.traceback = plain_text(traceback, _TRACEBACK)
-        super().__init__(f"{status}: {self.message}")
-
-    def __reduce__(self) -> tuple[type["Failure"], tuple[FailureStatus, str, str]]:
-        """Pickle between trusted processes; the default would call `__init__` with the joined text."""
-        return Failure, (self.status, self.message, self.traceback)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a program used, all of it measured from outside.
-
-    Attributes:
-        cpu_seconds: user and system CPU of its process.
-        wall_seconds: wall time spent waiting for it, set-up included.
-        memory: greatest resident bytes, the zygote's shared pages included.
-        output: first bytes of stdout and stderr, untrusted text without control characters.
-        isolation: "basic", or "none" where it ran unconfined.
-    """
-
-    cpu_seconds: float
-    wall_seconds: float
-    memory: int
-    output: str
-    isolation: str
 
 
 class Runner:
@@ -115,7 +74,7 @@ class Runner:
             self._warden.close()
             self._warden = None
 
-    def start(self, source: str, entry: str, limits: Limits) -> "Session":
+    def start(self, source: str, entry: str, limits: Limits, timed: bool = False) -> "Session":
         """Start a program in a process of its own and return at once.
 
         Failures of the set-up (a SyntaxError, say) are raised by the first `Session.call`, or by
@@ -125,6 +84,7 @@ class Runner:
             source: Python source of the block.
             entry: name of the function that calls go to.
             limits: what the program may use.
+            timed: have it collect garbage after its set-up, and not again by itself.
 
         Raises:
             RuntimeError: the last program is not finished; one lives at a time (use a second Runner).
@@ -134,7 +94,7 @@ class Runner:
             raise RuntimeError(
                 "runner: the last program still lives; finish() its session, or use a second Runner"
             )
-        self._session = Session(self, source, entry, limits)
+        self._session = Session(self, source, entry, limits, timed)
         return self._session
 
     def close(self) -> None:
@@ -151,7 +111,7 @@ class _CpuSpentError(Exception):
 class Session:
     """One program in its process, from its set-up to its `Usage`; a context manager that finishes."""
 
-    def __init__(self, runner: Runner, source: str, entry: str, limits: Limits) -> None:
+    def __init__(self, runner: Runner, source: str, entry: str, limits: Limits, timed: bool) -> None:
         self._runner = runner
         self._limits = limits
         self._exchange: Exchange | None = None
@@ -165,7 +125,8 @@ class Session:
         self._reaped = Reaped(0, 0.0, 0)
         self._output = b""
         self._isolation = runner.warden().level
-        self._setup = self._encode_setup(source, entry)
+        self._setup_cpu: float | None = None
+        self._setup = self._encode_setup(source, entry, timed)
         if self._failure is None:
             with contextlib.suppress(Failure):  # it is kept, and raised by the first call
                 self._launch()
@@ -198,12 +159,14 @@ class Session:
         """Give the program its `limits.seconds` of wall time afresh."""
         self._left = self._limits.seconds
 
-    def call(self, args: tuple[Any, ...] | bytes, bounds: AnswerBounds | None = None) -> Any:
+    def call(self, args: tuple[Any, ...] | bytes | Sealed, bounds: AnswerBounds | None = None) -> Any:
         """Return what the entry returns for `args`: exact plain data, arrays fresh and writable.
+
+        The program gets arrays as read-only views.
 
         Args:
             args: positional arguments, plain data; or `wire.encode` of such a tuple, to encode a case only
-                once.
+                once; or that `Sealed`, to write a large case only once for many programs.
             bounds: how large the answer may be; `AnswerBounds()` if not given.
 
         Raises:
@@ -211,18 +174,18 @@ class Session:
             WireError: an argument is not plain data.
             RuntimeError: the session is finished.
         """
-        return self.decode(self.ask(args if isinstance(args, bytes) else wire.encode(args)), bounds)
+        return self.decode(self.ask(wire.encode(args) if isinstance(args, tuple) else args), bounds)
 
-    def ask(self, body: bytes) -> bytes:
+    def ask(self, body: bytes | Sealed) -> bytes:
         """Make one call and return a copy of its encoded answer: clocks are read before anything looks at it.
 
         Args:
-            body: `wire.encode` of the tuple of arguments.
+            body: `wire.encode` of the tuple of arguments, sealed or not.
 
         Raises:
             Failure, RuntimeError: as `call`.
         """
-        return bytes(self._attempt(body))
+        return self._attempt(body)
 
     def decode(self, data: bytes, bounds: AnswerBounds | None = None) -> Any:
         """Return the plain data of an answer.
@@ -242,14 +205,16 @@ class Session:
         with contextlib.suppress(ZygoteDeadError):
             self._end()
         output = plain_text(self._output, self._limits.output_bytes)
-        return Usage(self._reaped.cpu_seconds, self._waited, self._reaped.memory, output, self._isolation)
+        setup = self._reaped.cpu_seconds if self._setup_cpu is None else self._setup_cpu
+        used = self._reaped
+        return Usage(used.cpu_seconds, self._waited, used.memory, output, self._isolation, setup)
 
-    def _encode_setup(self, source: str, entry: str) -> bytes:
+    def _encode_setup(self, source: str, entry: str, timed: bool) -> bytes:
         try:
             size = len(source.encode())
             if size > MAX_SOURCE:
                 raise wire.WireError(f"the source takes {size} bytes; at most {MAX_SOURCE} are allowed")
-            return wire.encode((source, entry, self._limits.answer_bytes, asdict(self._limits)))
+            return wire.encode((source, entry, asdict(self._limits), timed))
         except ValueError as error:  # a lone surrogate, or too long
             self._failure = Failure("error", str(error))
             return b""
@@ -260,7 +225,7 @@ class Session:
             warden = self._runner.warden()
             exchange = Exchange(self._limits.answer_bytes, self._limits.output_bytes)
             try:
-                self._pid = warden.fork(exchange.child_end.fileno(), exchange.child_output)
+                self._pid = warden.fork(exchange.for_child)
             except ZygoteDeadError:
                 exchange.close()
                 self._lose_zygote()
@@ -277,7 +242,7 @@ class Session:
             self._failure = Failure("died", f"{_TRIES} zygotes died under it")
             raise self._failure
 
-    def _attempt(self, body: bytes | None) -> bytearray:
+    def _attempt(self, body: bytes | Sealed | None) -> bytes:
         """Set up if that is still to do, then make the call; both again on a new zygote if this one dies."""
         if self._failure is not None:
             raise self._failure
@@ -285,9 +250,11 @@ class Session:
             raise RuntimeError("session: the program is finished; start it again")
         while True:
             try:
-                data = bytearray()
+                data = b""
                 if not self._is_ready:
                     data = self._ask(self._setup, self._limits.setup_seconds, "its set-up")
+                    with contextlib.suppress(ProcessLookupError):  # its zygote has died just now
+                        self._setup_cpu = cpu_and_wall(self._pid)[0]
                     self._is_ready = True
                 if body is not None:
                     began = self._waited
@@ -299,7 +266,7 @@ class Session:
             else:
                 return data
 
-    def _ask(self, body: bytes, seconds: float, what: str) -> bytearray:
+    def _ask(self, body: bytes | Sealed, seconds: float, what: str) -> bytes:
         assert self._exchange is not None
         began = time.monotonic()
         try:
@@ -345,7 +312,7 @@ class Session:
             return self._fail("died", "its process was killed (by SIGKILL), or it closed its channel")
         return self._fail("died", f"its process was killed by {name}")
 
-    def _explain_report(self, kind: int, data: bytearray) -> Failure:
+    def _explain_report(self, kind: int, data: bytes) -> Failure:
         try:
             report = wire.decode(data, _REPORT)
         except wire.WireError:

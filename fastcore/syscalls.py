@@ -59,6 +59,7 @@ _CALLS: Final = {
     "dup2": _Call(33, None),
     "nanosleep": _Call(35, 101),
     "getpid": _Call(39, 172),
+    "recvmsg": _Call(47, 212, "channel"),
     "clone": _Call(56, 220, "thread"),
     "exit": _Call(60, 93),
     "uname": _Call(63, 160),
@@ -115,6 +116,7 @@ _OPEN_DENIED = 0o3 | 0o100 | 0o1000 | 0o20000 | 0o20000000
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONCLEX FIOCLEX
 _FCNTLS = (1, 2, 3, 1030)  # GETFD SETFD GETFL DUPFD_CLOEXEC: F_SETOWN + F_SETSIG would signal a stranger
 _PRCTLS = (3, 15, 16, 0x53564D41)  # GET_DUMPABLE SET_NAME GET_NAME SET_VMA; PDEATHSIG must stay as it is
+_CHANNEL = 3
 _CLONE_THREAD = 0x10000
 _CLONE_SPACES = 0x7E020000 | 0x80  # every CLONE_NEW*
 
@@ -200,6 +202,7 @@ def _rules(threads: bool) -> dict[str, Code]:
         "openat": _without(2, _OPEN_DENIED, errno.EACCES),
         "ioctl": _one_of(1, _IOCTLS, errno.ENOTTY),
         "fcntl": _one_of(1, _FCNTLS, errno.EPERM),
+        "channel": _one_of(0, (_CHANNEL,), errno.EPERM),
         "prctl": _one_of(0, _PRCTLS, errno.EPERM),
         "prlimit": prlimit,
         "thread": thread if threads else [_errno(errno.EPERM)],

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -91,14 +92,14 @@ class Warden:
         ours.settimeout(_PATIENCE)
         self.level: str = text
 
-    def fork(self, channel: int, output: int) -> int:
-        """Fork a child with the two descriptors and return its process number.
+    def fork(self, descriptors: Sequence[int]) -> int:
+        """Fork a child with `Exchange.for_child` and return its process number.
 
         Raises:
             ZygoteDeadError: the zygote is dead.
         """
         try:
-            socket.send_fds(self._socket, [FORK], [channel, output])
+            socket.send_fds(self._socket, [FORK], list(descriptors))
         except OSError as error:
             raise ZygoteDeadError from error
         pid: int = FORKED.unpack(self._receive(FORKED.size))[0]

@@ -29,7 +29,7 @@ from typing import Any, Final, NoReturn
 __all__ = ["END", "FORK", "FORKED", "STATUS"]
 
 FORK: Final = b"F"
-"""Command, with two descriptors (channel, output): fork a child; answers `FORKED`."""
+"""Command, with the child's descriptors (see `Exchange.for_child`): fork a child; answers `FORKED`."""
 END: Final = b"E"
 """Command: kill the child if it lives, reap it; answers `STATUS`."""
 FORKED: Final = struct.Struct("<q")
@@ -39,6 +39,7 @@ STATUS: Final = struct.Struct("<iddq")
 _HERE: Final = Path(__file__).resolve().parent
 _SUPERVISOR: Final = 3
 _DESCRIPTORS: Final = 64
+_MOST_HANDED: Final = 4
 _MANY: Final = 1 << 20
 _LIBRARIES: Final = ("numpy", "numba", "llvmlite")
 _SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo")
@@ -54,14 +55,17 @@ def _main() -> None:
     if number != _SUPERVISOR:
         os.dup2(number, _SUPERVISOR)  # low, so that no child can inherit it by a number beyond what it closes
     os.closerange(_SUPERVISOR + 1, _MANY)
+    # These two numbers are the child's memory files later: no library and no jail may open anything on them.
+    held = os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_RDONLY)
     supervisor = socket.socket(fileno=_SUPERVISOR)
     sys.excepthook = lambda kind, error, trace: _tell(
         supervisor, "error", "".join(traceback.format_exception(kind, error, trace))
     )
     _open_streams()
     sys.path += settings["path"]
-    from evolve.fastcore import child
+    from evolve.fastcore import channel, child
 
+    assert held == (channel.ASKS, channel.ANSWERS)
     _preload(settings["preload"])
     cage = jail.Jail(settings["unsafe"])
     libraries = {name.partition(".")[0] for name in sys.modules} | set(_LIBRARIES)
@@ -78,7 +82,7 @@ def _main() -> None:
     sys.excepthook = sys.__excepthook__  # from here on the socket carries answers to commands only
     sys.meta_path.insert(0, _ListedOnly(libraries))
     zygote = os.getpid()
-    _serve(supervisor, lambda: child.run(cage, zygote))
+    _serve(supervisor, held, lambda shared: child.run(cage, zygote, shared))
 
 
 def _adopt_package() -> None:
@@ -166,16 +170,15 @@ def _library_folders() -> set[str]:
     return {str(Path(name).parent) for name in loaded if "-packages" not in name and name.startswith("/")}
 
 
-def _serve(supervisor: socket.socket, start_child: Callable[[], NoReturn]) -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
+def _serve(supervisor: socket.socket, held: tuple[int, int], start_child: Callable[[bool], NoReturn]) -> None:
     pid = 0
     while True:
-        message, descriptors, _flags, _address = socket.recv_fds(supervisor, 1, 2)
+        message, descriptors, _flags, _address = socket.recv_fds(supervisor, 1, _MOST_HANDED)
         if message == FORK:
             pid = os.fork()
             if pid == 0:
-                _arrange(null, *descriptors)
-                start_child()
+                _arrange(held, descriptors)
+                start_child(len(descriptors) == _MOST_HANDED)
             for descriptor in descriptors:
                 os.close(descriptor)
             supervisor.sendall(FORKED.pack(pid))
@@ -186,11 +189,13 @@ def _serve(supervisor: socket.socket, start_child: Callable[[], NoReturn]) -> No
             os._exit(0)
 
 
-def _arrange(null: int, channel: int, output: int) -> None:
-    # The channel takes the place of the supervisor's socket, which closes it; nothing above it survives.
-    for number, target in ((null, 0), (output, 1), (output, 2), (channel, 3)):
+def _arrange(held: tuple[int, int], descriptors: list[int]) -> None:
+    # The channel takes the place of the supervisor's socket, which closes it. Whatever else is open here the child
+    # closes once it is confined: the jail may need some of it until then.
+    channel, output, *files = descriptors
+    streams = (held[0], 0), (output, 1), (output, 2), (channel, _SUPERVISOR)
+    for number, target in (*streams, *zip(files, held, strict=False)):
         os.dup2(number, target)
-    os.closerange(4, _DESCRIPTORS)
 
 
 def _end(pid: int) -> bytes:

@@ -235,7 +235,7 @@ def test_57_60_odd_numbers_arrive_as_what_they_are(jailed):
 def test_66_no_module_of_the_supervisor_is_there(jailed):
     seen = attempt(jailed, "def attack(): return sorted(sys.modules)")
     ours = {name for name in seen if name.startswith("evolve")}
-    assert ours == {"evolve", *(f"evolve.fastcore.{name}" for name in ("child", "jail", "limits", "syscalls", "wire")), "evolve.fastcore"}  # fmt: skip
+    assert ours == {"evolve", *(f"evolve.fastcore.{name}" for name in ("channel", "child", "jail", "limits", "syscalls", "wire", "wire_decode", "wire_format")), "evolve.fastcore"}  # fmt: skip
     assert not {"pytest", "psutil", "hypothesis", "multiprocess", "dill", "asyncio", "sqlite3"} & set(seen)
 
 
