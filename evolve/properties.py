@@ -94,7 +94,9 @@ def shown(case: Case) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ... ({len(text)} characters)"
 
 
-def _find(strategy: Any, condition: Callable[[Case], bool], count: int, seed: int, shrink: bool) -> Case | None:
+def _find(
+    strategy: Any, condition: Callable[[Case], bool], count: int, seed: int, shrink: bool
+) -> Case | None:
     import hypothesis
     from hypothesis.errors import NoSuchExample
 

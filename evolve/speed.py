@@ -65,7 +65,10 @@ def complaints(problem: "Problem", measures: Sequence[str]) -> list[tuple[bool, 
         ),
         (problem.form != "call", f"an objective of Speed needs form 'call', not {problem.form!r}"),
         (problem.repeats != 1, "an objective of Speed takes no repeats=; its runs are repeated anyway"),
-        (bool(problem.stages), "an objective of Speed takes no stages=; a slow program is given up early anyway"),
+        (
+            bool(problem.stages),
+            "an objective of Speed takes no stages=; a slow program is given up early anyway",
+        ),
         (
             objective.name in problem.aggregate,
             f"aggregate= cannot be given for {objective.name!r}: speed-ups are put together by the geometric mean",

@@ -238,9 +238,9 @@ class Problem:
     @property
     def supplied(self) -> list[str]:
         """Names that `score`'s answer must hold: objective and measures that the evaluator does not supply itself."""
-        names = [] if self.speed else [self.objective.name]
-        measures = [measure.name for measure in self.measures]
-        return names + [name for name in measures if name not in STRUCTURAL and not name.startswith(ON_CASE)]
+        names = [measure.name for measure in self.measures]
+        names = [name for name in names if name not in STRUCTURAL and not name.startswith(ON_CASE)]
+        return names if self.speed else [self.objective.name, *names]
 
     def bounds(self, name: str) -> Measure:
         """The measure called `name`."""
