@@ -18,7 +18,8 @@ from evolve.statement import Problem
 
 __all__ = ["Finals", "Line", "score_finals"]
 
-_BRIEF = 26  # pairs for programs that are shown for comparison only
+_PAIRS = 200  # at least, for the best
+_BRIEF = 26  # for programs that are shown for comparison only
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ async def score_finals(evaluator: Evaluator, problem: Problem, best: str) -> Fin
     """
     if problem.speed:
         seed = secrets.randbits(62)
-        found = await _raced(evaluator, best, ConfirmOrder(seed))  # by itself, while nothing else is timed
+        found = await _raced(
+            evaluator, best, ConfirmOrder(seed, _PAIRS)
+        )  # by itself, while nothing else is timed
         brief = ConfirmOrder(seed, pairs=_BRIEF, examples=0)
         others = [_raced(evaluator, source, brief) for source in (problem.block, *problem.baselines.values())]
     else:

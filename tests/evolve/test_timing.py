@@ -22,7 +22,7 @@ HEAVY = """import numpy as np
 
 
 def total(x):
-    for _ in range(250):
+    for _ in range(2500):
         y = x * x
     return float(np.sum(y))
 """
@@ -111,13 +111,16 @@ def test_an_unseen_suite_is_answered_before_the_race(judge):
 @pytest.mark.parametrize(
     ("replace", "says"),
     [
-        ({"for _ in range(50):\n": "for _ in range(50):\n        x = x[1:]\n"}, "baseline 'wasteful', which"),
+        (
+            {"for _ in range(500):\n": "for _ in range(500):\n        x = x[1:]\n"},
+            "baseline 'wasteful', which",
+        ),
         (
             {"import numpy as np\n\ndef total": "import numpy as np\n1 / 0\ndef total"},
             "baseline 'wasteful', which",
         ),
-        ({"rng.random(40_000)": "None.shape"}, "fresh raised AttributeError"),
-        ({"rng.random(40_000)": "object()"}, "not plain data"),
+        ({"rng.random(4_000)": "None.shape"}, "fresh raised AttributeError"),
+        ({"rng.random(4_000)": "object()"}, "not plain data"),
         ({'Case("short"': 'Case("long"'}, "name each case of a batch differently"),
         ({'Case("short"': 'Case("all"'}, "name each case of a batch differently"),
         ({'Case("short"': 'Case(f"short{rng.random()}"'}, "same names in the same order"),
@@ -133,11 +136,12 @@ def test_what_the_problem_gets_wrong_is_no_fault_of_a_program(judge, replace, sa
 
 
 def test_a_confirmation_measures_at_length_and_says_so(judge):
-    judged = judge().judge(Job(LEAN, confirm=ConfirmOrder(seed=11, pairs=20, examples=30)))
+    made = judge()
+    judged = made.judge(Job(made.problem.block, confirm=ConfirmOrder(seed=11, pairs=20, examples=30)))
     told = judged.confirmation.as_dict()
     assert told["confirmed"] is True
     assert told["verdict"] == "faster"
-    assert told["pairs"] == 20
+    assert 20 <= told["pairs"] <= 30
     assert told["seed"] == 11
     assert 1.0 < told["low"] <= told["speedup"] <= told["high"]
     assert set(told["cases"]) == {"short", "long"}
@@ -189,7 +193,7 @@ def test_no_race_sees_a_batch_twice_and_two_races_may_share_them(timed_file):
 
 
 def test_batches_that_are_too_large_are_drawn_again_and_leave_nothing_open(timed_file, monkeypatch):
-    monkeypatch.setattr("evolve.batches._KEPT_BYTES", 3 * 900_000)
+    monkeypatch.setattr("evolve.batches._KEPT_BYTES", 3 * 90_000)
     problem = load(str(timed_file()))
     batches = Batches(problem, Scorer(problem))
     before = os.listdir("/proc/self/fd")
