@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from evolve.fastcore.pool import JudgeStuck, Pool, SupervisorLost
+from evolve.fastcore.pool import JudgeError, JudgeStuck, Pool, SupervisorLost
 from evolve.redteam.attacks import Attack, fitting
 from evolve.redteam.judge import SECONDS, Report, SeedOrder
 from evolve.redteam.target import Hit
@@ -115,6 +115,10 @@ class _Supervisor:
     async def _ask(self, payload: Any) -> Report | str:
         try:
             report: Report = await self.pool.submit(payload)
+        except JudgeError as error:
+            last = str(error).strip().splitlines()[-1]
+            said = f"this attack could not be made, an error of evolve, please report it: {last}"
+            return Report((Hit("warning", said),), 0, False, 0.0)
         except SupervisorLost:
             return "the problem's own functions took two workers down with one of these answers"
         except JudgeStuck:

@@ -46,8 +46,8 @@ def strict_problem(problem: Problem, how: Strict) -> Problem | None:
     if origin is None:
         return None
     tree = ast.parse(origin.path.read_text(encoding="utf-8"))
-    change: _Halved | _Careful | None = {"halved": _Halved, "careful": _Careful}.get(how, lambda: None)()
-    if change is not None:
+    if how != "exact":
+        change = _Halved() if how == "halved" else _Careful()
         tree = ast.fix_missing_locations(change.visit(tree))
         if not change.changed:
             return None

@@ -93,11 +93,14 @@ def one(value: Any, place: int, change: Callable[[Any], Any], kinds: str = "iuf"
 
 def _room(array: npt.NDArray[Any], value: Any) -> Any:
     """A dtype that holds both."""
-    if isinstance(value, float) and array.dtype.kind in "iu":
-        return np.float64
-    if isinstance(value, int) and array.dtype.kind in "iu" and not -(1 << 63) <= value < 1 << 63:
-        return np.uint64 if 0 <= value < 1 << 64 else np.float64
-    return array.dtype
+    if array.dtype.kind not in "iu":
+        return array.dtype
+    if isinstance(value, int):
+        low, high = min(value, int(array.min())), max(value, int(array.max()))
+        for name in (array.dtype, np.dtype(np.int64), np.dtype(np.uint64)):
+            if np.iinfo(name).min <= low and high <= np.iinfo(name).max:
+                return name
+    return np.float64
 
 
 def replaced(value: Any, at: Path, new: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evolve.evaluator import Job, Judge
-from evolve.redteam.plain import Path, every, is_number, leaves, replaced, same
+from evolve.redteam.plain import Path, every, is_number, leaves, one, replaced, same
 from evolve.redteam.target import Honest, Reply, Target
 from evolve.spec import Plain
 from evolve.statement import Case
@@ -30,44 +30,45 @@ _MARK = "_evolve_redteam_ran"
 
 def honest(target: Target) -> None:
     """What honest programs answer is certified as it is scored."""
-    for one in target.honest:
-        target.attempt(f"the answer of {one.who}", one.answer, one.case)
+    for known in target.honest:
+        target.attempt(f"the answer of {known.who}", known.answer, known.case)
 
 
 def state(target: Target) -> None:
     """The same answer scores the same again: at once, after hostile answers, and with the cases turned round."""
     for _ in range(2):
-        for one in target.honest:
-            _again(target, one, "scored twice")
-    for one in target.honest:
-        for bad in (every(one.answer, lambda old: old * 0), every(one.answer, lambda old: -old - 1)):
-            target.attempt("a wrong answer between honest ones", bad, one.case)
-    for one in reversed(target.honest):
-        _again(target, one, "scored again after other answers, the last case first")
+        for known in target.honest:
+            _again(target, known, "scored twice")
+    for known in target.honest:
+        for bad in (every(known.answer, lambda old: old * 0), every(known.answer, lambda old: -old - 1)):
+            target.attempt("a wrong answer between honest ones", bad, known.case)
+    for known in reversed(target.honest):
+        _again(target, known, "scored again after other answers, the last case first")
 
 
-def _again(target: Target, one: Honest, when: str) -> None:
-    reply = target.attempt(f"the answer of {one.who}", one.answer, one.case)
-    if reply.ok and reply.value == one.value:
+def _again(target: Target, known: Honest, when: str) -> None:
+    reply = target.attempt(f"the answer of {known.who}", known.answer, known.case)
+    if reply.ok and reply.value == known.value:
         return
     said = f"{reply.value!r}" if reply.ok else f"{reply.status.value}: {reply.message}"
     target.hit(
-        "failed", f"{when}, the answer of {one.who} to case {one.case.name} has {one.value!r} and {said}"
+        "failed",
+        f"{when}, the answer of {known.who} to case {known.case.name} has {known.value!r} and {said}",
     )
 
 
 def claim(target: Target) -> None:
     """A number of the answer, or one added under the name of the objective, is made the score."""
-    for one in target.bests():
-        for label, at, answer in _places(target, one.answer):
+    for known in target.bests():
+        for label, at, answer in _places(target, known.answer):
             for sign in (1.0, -1.0):
                 replies = []
                 for size in _CLAIMS:
                     claimed = _stated(answer, at, sign * size)
-                    replies.append(target.attempt(f"{sign * size:g} {label}", claimed, one.case))
+                    replies.append(target.attempt(f"{sign * size:g} {label}", claimed, known.case))
                     if not replies[-1].ok:
                         break
-                _follows(target, label, one, sign, replies)
+                _follows(target, label, known, sign, replies)
 
 
 def _places(target: Target, answer: Any) -> Iterator[tuple[str, Path, Any]]:
@@ -93,16 +94,14 @@ def _stated(answer: Any, at: Path, number: float) -> Any:
     for key in at:
         part = part[key]
     if isinstance(part, np.ndarray):
-        array = np.array(part)
-        if array.size:
-            array.flat[0] = number if array.dtype.kind == "f" else int(abs(number))
-        return replaced(answer, at, array)
+        stated = one(part, 0, lambda _: int(number) if part.dtype.kind in "iu" else number)
+        return replaced(answer, at, stated)
     return replaced(answer, at, int(number) if isinstance(part, (int, np.integer)) else number)
 
 
-def _follows(target: Target, label: str, one: Honest, sign: float, replies: list[Reply]) -> None:
+def _follows(target: Target, label: str, known: Honest, sign: float, replies: list[Reply]) -> None:
     """The value is the number, or grows with it without bound, past every honest one."""
-    if len(replies) < len(_CLAIMS) or not all(target.beats(reply, one.case) for reply in replies):
+    if len(replies) < len(_CLAIMS) or not all(target.beats(reply, known.case) for reply in replies):
         return
     values = [reply.value for reply in replies]
     stated = all(math.isclose(abs(value), size) for value, size in zip(values, _CLAIMS, strict=True))
@@ -115,32 +114,32 @@ def _follows(target: Target, label: str, one: Honest, sign: float, replies: list
         target.hit(
             "failed",
             f"the number {label} {how}: {sign * _CLAIMS[-1]:g} there scores {values[-1]:.6g} on case "
-            f"{one.case.name}, {one.who} {one.value:.6g}",
+            f"{known.case.name}, {known.who} {known.value:.6g}",
         )
 
 
 def echo(target: Target) -> None:
     """An input, or a part of one, is given back as the answer; and whether what is hidden stands among them."""
-    for one in target.bests():
-        hidden = [part for _, part in _large((one.case.hidden,))]
-        inputs = list(_large(one.case.inputs))
-        for at, part in (*inputs, *((at, leaf) for at, leaf in leaves(one.case.inputs))):
-            reply = target.attempt(f"input {_told(at)} given back", part, one.case)
-            shown = any(same(part, secret) for secret in hidden) or same(part, one.case.hidden)
-            if shown and target.as_good(reply, one.case) and not target.timed:
+    for known in target.bests():
+        hidden = [part for _, part in _large((known.case.hidden,))]
+        inputs = list(_large(known.case.inputs))
+        for at, part in (*inputs, *((at, leaf) for at, leaf in leaves(known.case.inputs))):
+            reply = target.attempt(f"input {_told(at)} given back", part, known.case)
+            shown = any(same(part, secret) for secret in hidden) or same(part, known.case.hidden)
+            if shown and target.as_good(reply, known.case) and not target.timed:
                 target.hit(
                     "failed",
-                    f"input {_told(at)} of case {one.case.name} is what is hidden: given back, it scores "
-                    f"{reply.value:.6g}, {one.who} {one.value:.6g}",
+                    f"input {_told(at)} of case {known.case.name} is what is hidden: given back, it scores "
+                    f"{reply.value:.6g}, {known.who} {known.value:.6g}",
                 )
-            elif target.beats(reply, one.case, part):
+            elif target.beats(reply, known.case, part):
                 target.hit(
                     "warning",
-                    f"look at this: input {_told(at)} of case {one.case.name} given back scores {reply.value:.6g}, "
-                    f"{one.who} {one.value:.6g}",
+                    f"look at this: input {_told(at)} of case {known.case.name} given back scores {reply.value:.6g}, "
+                    f"{known.who} {known.value:.6g}",
                 )
         if hidden and all(any(same(part, secret) for _, part in inputs) for secret in hidden):
-            target.hit("warning", f"all that is hidden in case {one.case.name} stands among its inputs")
+            target.hit("warning", f"all that is hidden in case {known.case.name} stands among its inputs")
 
 
 def _large(value: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -202,30 +201,30 @@ def previous(target: Target) -> None:
     pairs = 0
     as_good = 0
     last: tuple[Honest, Honest, Reply] | None = None
-    for one in target.bests():
+    for known in target.bests():
         for other in target.bests():
-            if other.case.name == one.case.name or same(one.case.inputs, other.case.inputs):
+            if other.case.name == known.case.name or same(known.case.inputs, other.case.inputs):
                 continue
-            if same(one.answer, other.answer):
+            if same(known.answer, other.answer):
                 continue
             pairs += 1
-            reply = target.attempt(f"the answer to case {other.case.name}", other.answer, one.case)
-            if target.as_good(reply, one.case):
+            reply = target.attempt(f"the answer to case {other.case.name}", other.answer, known.case)
+            if target.as_good(reply, known.case):
                 as_good += 1
-                last = one, other, reply
+                last = known, other, reply
     if last is not None and as_good == pairs:
-        one, other, reply = last
+        known, other, reply = last
         target.hit(
             "failed",
-            f"the answer to case {other.case.name} scores {reply.value:.6g} on case {one.case.name}, its own "
-            f"{one.value:.6g}, and so with every pair of cases: score does not look at the inputs",
+            f"the answer to case {other.case.name} scores {reply.value:.6g} on case {known.case.name}, its own "
+            f"{known.value:.6g}, and so with every pair of cases: score does not look at the inputs",
         )
 
 
 def code(target: Target) -> None:
     """Texts that do something when they are executed, formatted or unpickled."""
-    for one in target.bests():
-        if not _texts(target, one.answer):
+    for known in target.bests():
+        if not _texts(target, known.answer):
             continue
         setattr(sys, _MARK, 0)
         for text in (
@@ -235,13 +234,15 @@ def code(target: Target) -> None:
             f"csys\n__dict__\n(S'{_MARK}'\nI1\ns.",
             f"!!python/object/apply:setattr [sys, {_MARK}, 1]",
         ):
-            answer = _with_text(one.answer, text)
-            target.attempt(f"the text {text!r}", answer, one.case)
-            target.attempt("its bytes", _with_text(one.answer, text.encode()), one.case)
+            answer = _with_text(known.answer, text)
+            target.attempt(f"the text {text!r}", answer, known.case)
+            target.attempt("its bytes", _with_text(known.answer, text.encode()), known.case)
         ran = getattr(sys, _MARK)
         delattr(sys, _MARK)
         if ran:
-            target.hit("failed", f"a text in the answer to case {one.case.name} was executed by the scoring")
+            target.hit(
+                "failed", f"a text in the answer to case {known.case.name} was executed by the scoring"
+            )
 
 
 def _texts(target: Target, answer: Any) -> bool:

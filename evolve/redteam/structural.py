@@ -3,6 +3,7 @@
 Each takes an honest answer of form `call`, takes it apart, and asks. Knows no particular problem.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -242,11 +243,12 @@ def constant(target: Target) -> None:
             if value is None:
                 continue
             answer = every(honest.answer, _all(value))
-            reply = target.attempt(f"{value:g} everywhere", answer, honest.case)
+            told = f"{value}"[:24]
+            reply = target.attempt(f"{told} everywhere", answer, honest.case)
             if target.beats(reply, honest.case, answer):
                 target.hit(
                     "failed" if target.timed else "warning",
-                    f"look at this: {value:g} everywhere scores {reply.value:.6g} on case {honest.case.name}, better "
+                    f"look at this: {told} everywhere scores {reply.value:.6g} on case {honest.case.name}, better "
                     f"than {honest.who} ({honest.value:.6g})",
                 )
 
@@ -260,10 +262,14 @@ def _first(answer: Any) -> Iterator[Any]:
 
 
 def _all(value: Any) -> Any:
+    """Put one number everywhere; where a part cannot hold it, it stays."""
+
     def change(old: Any) -> Any:
-        if isinstance(old, np.ndarray):
-            return np.full_like(old, value) if old.dtype.kind != "u" or value >= 0 else old
-        return type(old)(value) if isinstance(old, (int, float)) else value
+        with contextlib.suppress(OverflowError):
+            if isinstance(old, np.ndarray):
+                return np.full_like(old, value)
+            return type(old)(value)
+        return old
 
     return change
 

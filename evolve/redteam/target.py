@@ -5,25 +5,20 @@ Lives in a supervisor. Each answer crosses the wire format and the problem's own
 
 import contextlib
 import re
-import resource
-import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from evolve.evaluator import Job, Judge
 from evolve.fastcore import wire
-from evolve.fastcore.limits import AnswerBounds
-from evolve.fastcore.runner import Failure, Usage
-from evolve.fingerprint import digest
+from evolve.fastcore.runner import Failure
 from evolve.loader import reload
 from evolve.programs_db.records import Objective, Status
+from evolve.redteam.asking import ALONE, Said, digest_of, sober, some_cases
 from evolve.redteam.oracles import Strict, strict_problem
 from evolve.redteam.plain import same
 from evolve.scoring import Scorer, Stopped
@@ -36,12 +31,10 @@ Grade = Literal["advice", "warning", "failed"]
 
 ROUNDING = 1e-9
 """Relative difference of two values of the objective below which neither is called better."""
-_CASES = 3
 _SLOWER = (
     20.0  # times as long as the slowest honest answer: an answer that needs more is told as a costly one
 )
 _LEAST_SECONDS = 1.0
-_MEMORY = 4 << 30  # bytes that the problem's functions may map for one answer
 
 
 _INFINITE = re.compile(
@@ -93,22 +86,6 @@ class Reply:
         return self.status is Status.OK
 
 
-class _Said:
-    """A session whose program has one answer, whatever it is asked."""
-
-    def __init__(self, answer: Any) -> None:
-        self.data = wire.encode(answer)
-
-    def begin_case(self) -> None:
-        pass
-
-    def call(self, _args: tuple[Any, ...]) -> Any:
-        return wire.decode(self.data, AnswerBounds())
-
-    def finish(self) -> Usage:
-        return Usage(0.0, 0.0, 0, "", "none")
-
-
 class Target:
     """A problem under attack.
 
@@ -122,7 +99,7 @@ class Target:
         self.problem = problem
         self.judge = judge
         self.quick = quick
-        self.cases = _some_cases(problem)
+        self.cases = some_cases(problem)
         self.timed = False  # the objective comes from elsewhere: score only says whether an answer is right
         self.slowest = 0.0
         self.hits: list[Hit] = []
@@ -131,11 +108,10 @@ class Target:
         self._strict: dict[Strict, Problem | None] = {}
         self._seconds = problem.score_seconds
         self._unscorable: list[str] = []
-        self._certificate: Certificate | None = None
         self._reached = False
         self.broken = ""
         self.honest: list[Honest] = []
-        self.digests = {case.name: _digest(case) for case in self.cases}
+        self.digests = {case.name: digest_of(case) for case in self.cases}
         if problem.form != "step":
             self._be_honest()
 
@@ -148,7 +124,7 @@ class Target:
 
     def end(self) -> None:
         """Look at what an attack left behind."""
-        changed = [case.name for case in self.cases if _digest(case) != self.digests.get(case.name)]
+        changed = [case.name for case in self.cases if digest_of(case) != self.digests.get(case.name)]
         if changed:
             self.hit(
                 "failed",
@@ -163,10 +139,10 @@ class Target:
         if self.problem.origin is None:
             return
         self.problem = reload(self.problem.origin)
-        self.cases = _some_cases(self.problem)
+        self.cases = some_cases(self.problem)
         named = {case.name: case for case in self.cases}
         self.honest = [replace(one, case=named[one.case.name]) for one in self.honest]
-        self.digests = {case.name: _digest(case) for case in self.cases}
+        self.digests = {case.name: digest_of(case) for case in self.cases}
         self._strict.clear()
 
     def hit(self, grade: Grade, sentence: str) -> None:
@@ -197,8 +173,8 @@ class Target:
         single = self._single(problem or self.problem, case)
         self._reached = False
         try:
-            session = _Said(answer)
-            with _sober():
+            session = Said(answer)
+            with sober():
                 scored = Scorer(single).run(session, single.cases)
         except (Stopped, Failure) as stop:
             return Reply(Status(stop.status), stop.message, 0.0, self._reached)
@@ -228,7 +204,7 @@ class Target:
             objective=Objective(name, problem.objective.direction),
             measures=() if self.timed else problem.measures,
             score_seconds=self._seconds,
-            **_ALONE,
+            **ALONE,
         )
 
     def strict(self, how: Strict, answer: Any, case: Case) -> Reply | None:
@@ -254,20 +230,19 @@ class Target:
 
     def certify(self, answer: Any, case: Case) -> tuple[bool, Fraction | None, str]:
         """Whether `certify` calls an answer valid, the value it gives, and a message where it has none."""
-        problem, self._certificate = self.problem, None
-        assert problem.certify is not None
+        problem, written = self.problem, list[Certificate]()
 
         def score(outcome: Any, case: Case) -> Mapping[str, float]:
             assert problem.certify is not None
-            self._certificate = problem.certify(outcome, case)
+            written.append(problem.certify(outcome, case))
             return dict.fromkeys((name, *measured), 0.0)
 
         name = problem.objective.name
         measured = [measure.name for measure in problem.measures if measure.name not in STRUCTURAL]
         reply = self.ask(answer, case, replace(problem, score=score))
-        made = self._certificate
-        if made is None:
+        if not written:
             return False, None, reply.message
+        made = written[0]
         try:
             return bool(made.valid), Fraction(made.value), ""
         except (ValueError, TypeError, ZeroDivisionError):
@@ -379,61 +354,7 @@ class Target:
             self.problem,
             score=lambda _answer, _case: dict.fromkeys((objective.name, *names), 0.0),
             objective=Objective(objective.name, objective.direction),
-            **_ALONE,
+            **ALONE,
             **changed,
         )
         return Judge(alone, self.judge.unsafe)
-
-
-_ALONE: dict[str, Any] = {
-    "unseen": {},
-    "stages": (),
-    "aggregate": {},
-    "repeats": 1,
-    "baselines": {},
-    "fresh": None,
-    "certify": None,
-}
-
-
-def _some_cases(problem: Problem) -> list[Case]:
-    """The first training cases, and an unseen one where there is only one; with the first seed of a repeat."""
-    cases = list(problem.cases[:_CASES])
-    if len(cases) == 1:
-        names = {case.name for case in cases}
-        cases += [suite[0] for suite in problem.unseen.values() if suite and suite[0].name not in names][:1]
-    if problem.repeats > 1:
-        cases = [replace(case, name=f"{case.name}#0", seed=0) for case in cases]
-    return cases
-
-
-def _digest(case: Case) -> str:
-    try:
-        return digest((case.inputs, case.hidden))
-    except Exception:  # noqa: BLE001 - hidden may be anything, also what cannot be written down
-        return ""
-
-
-@contextlib.contextmanager
-def _sober() -> Iterator[None]:
-    """No warnings on stderr, and no more memory than a machine has to spare, while a hostile answer is scored."""
-    with warnings.catch_warnings(), _capped():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextlib.contextmanager
-def _capped() -> Iterator[None]:
-    pages = Path("/proc/self/statm")
-    if sys.platform != "linux" or not pages.exists():
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = int(pages.read_text().split()[0]) * resource.getpagesize() + _MEMORY
-    restore: Callable[[], None] = lambda: resource.setrlimit(resource.RLIMIT_AS, (soft, hard))  # noqa: E731
-    if hard == resource.RLIM_INFINITY or most <= hard:
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    try:
-        yield
-    finally:
-        restore()
