@@ -13,6 +13,7 @@ from evolve.evaluator import Evaluator, Job, Judge, Judged
 from evolve.fastcore.interpret import NotExpression, compile_expression, numpy_functions
 from evolve.fastcore.pool import JudgeStuck, SupervisorLost
 from evolve.programs_db.records import Evaluation, Status
+from evolve.redteam.campaign import attacked, count_of
 from evolve.source import SourceError, find_entry, parse
 from evolve.speed_inspection import against_itself, batch, twice
 from evolve.speed_telling import raced, spoken
@@ -100,7 +101,24 @@ def inspect_problem(problem: Problem, unsafe: bool) -> Iterator[Check]:
             return
     with _Worker(problem, unsafe) as worker:
         yield from _with_worker(problem, worker, unsafe)
+    yield from _attacks(problem, unsafe)
     yield from _advice(problem)
+
+
+def _attacks(problem: Problem, unsafe: bool) -> Iterator[Check]:
+    """The most telling attacks of `evolve redteam`, a moment each."""
+    made = list(attacked(problem, unsafe, short=True))
+    if made[0].attack == "seed":
+        return  # it has been told that the seed does not score
+    held = 0
+    for one in made:
+        told = [hit for hit in one.found if hit.grade == one.result]
+        if one.result in ("failed", "warning"):
+            yield Check(f"redteam {one.attack}", one.result, f"{one.attack} attack: {told[0].sentence}")
+        else:
+            held += 1
+    sentence = f"{held} of {len(made)} attacks were held; `evolve redteam PROBLEM` tries {count_of(problem)}"
+    yield Check("redteam", "ok", sentence, {"tried": len(made), "held": held})
 
 
 def _with_worker(problem: Problem, worker: _Worker, unsafe: bool) -> Iterator[Check]:
