@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from evolve.fastcore.layout import fixed_layout
 from evolve.fastcore.zygote import END, FORK, FORKED, STATUS
 
 __all__ = ["Reaped", "Warden", "ZygoteDeadError", "ZygoteError"]
@@ -78,7 +79,7 @@ class Warden:
         flags = ["-s", "-S", "-P", "-B"]
         ours, theirs = socket.socketpair()
         self._socket = ours
-        with theirs:
+        with theirs, fixed_layout():
             self._process = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, *flags, str(script), str(theirs.fileno()), str(os.getpid()), settings],
                 env=_ENVIRONMENT,

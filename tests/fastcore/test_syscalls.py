@@ -31,11 +31,13 @@ NUMBERS = {
     "x86_64": {"read": 0, "openat": 257, "fork": 57, "execve": 59, "socket": 41, "kill": 62, "ptrace": 101,
                "io_uring_setup": 425, "unshare": 272, "clone": 56, "clone3": 435, "fcntl": 72, "ioctl": 16,
                "prlimit64": 302, "prctl": 157, "exit_group": 231, "mmap": 9, "memfd_create": 319,
-               "process_vm_readv": 310, "tgkill": 234, "setrlimit": 160, "pidfd_send_signal": 424},
+               "process_vm_readv": 310, "tgkill": 234, "setrlimit": 160, "pidfd_send_signal": 424,
+               "recvmsg": 47, "madvise": 28, "close_range": 436},
     "aarch64": {"read": 63, "openat": 56, "execve": 221, "socket": 198, "kill": 129, "ptrace": 117,
                 "io_uring_setup": 425, "unshare": 97, "clone": 220, "clone3": 435, "fcntl": 25, "ioctl": 29,
                 "prlimit64": 261, "prctl": 167, "exit_group": 94, "mmap": 222, "memfd_create": 279,
-                "process_vm_readv": 270, "tgkill": 131, "setrlimit": 164, "pidfd_send_signal": 424},
+                "process_vm_readv": 270, "tgkill": 131, "setrlimit": 164, "pidfd_send_signal": 424,
+                "recvmsg": 212, "madvise": 233, "close_range": 436},
 }  # fmt: skip
 
 
@@ -57,6 +59,9 @@ def test_the_filter_answers_as_it_says(machine, threads):
         "openat",
         "fcntl",
         "prlimit64",
+        "recvmsg",
+        "madvise",
+        "close_range",
     }:
         assert ask(name) in (EPERM, 0x50019), name
     assert ask("clone3") == ENOSYS
@@ -70,6 +75,12 @@ def test_the_filter_answers_as_it_says(machine, threads):
     assert ask("prlimit64", 0, 7, 0, 1) == ALLOW
     assert ask("prlimit64", 7, 7, 0, 1) == EPERM
     assert ask("prlimit64", 0, 7, 1 << 32, 0) == EPERM
+    assert ask("recvmsg", 3) == ALLOW
+    assert {ask("recvmsg", number) for number in (0, 2, 4, 1 << 31)} == {EPERM}
+    assert {ask("madvise", 0, 4096, advice) for advice in (0, 4, 8, 14, 15)} == {ALLOW}
+    assert {ask("madvise", 0, 4096, advice) for advice in (9, 100, 101)} == {EPERM}
+    assert ask("close_range", 3, 9, 4) == ALLOW
+    assert ask("close_range", 3, 9, 2) == EPERM  # CLOSE_RANGE_UNSHARE
     assert ask("prctl", 1) == EPERM  # PDEATHSIG
     assert ask("prctl", 15) == ALLOW
 
