@@ -93,7 +93,7 @@ def test_a_program_that_is_wrong_in_any_run_has_no_speed(judge, source, status, 
 
 
 def test_a_program_that_sleeps_is_flagged(judge):
-    source = LEAN.replace("    return", "    time.sleep(0.02)\n    return").replace(
+    source = LEAN.replace("    return", "    time.sleep(0.005)\n    return").replace(
         "import", "import time\nimport", 1
     )
     evaluation = judge().judge(Job(source)).evaluation
