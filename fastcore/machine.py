@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from evolve.fastcore.layout import fixed_layout
+
 __all__ = ["fingerprint"]
 
 Fact = str | int | float | bool
@@ -27,8 +29,8 @@ def fingerprint(root: Path = Path("/")) -> dict[str, Fact]:
 
     `cpu` (model), `architecture`, `cores`, `usable_cores` (by affinity), `threads_per_core`, `governor`,
     `least_mhz`, `most_mhz`, `boost`, `load` (of the last minute), `kernel`, `hypervisor` (its name, or True where only
-    the processor tells), `memory` (bytes), `random_layout` (whether the kernel moves addresses), `python`, `numpy`,
-    `numba`. A value that the system does not give is no key.
+    the processor tells), `memory` (bytes), `layout` ("random" where programs lie at other addresses in each process,
+    else "fixed"; see `layout`), `python`, `numpy`, `numba`. A value that the system does not give is no key.
 
     Args:
         root: where /proc and /sys are.
@@ -101,9 +103,11 @@ def _host(root: Path) -> Iterator[tuple[str, Fact]]:
     memory = _MEMORY.search(_read(root / "proc/meminfo"))
     if memory:
         yield "memory", 1024 * int(memory.group(1))
-    layout = _read(root / "proc/sys/kernel/randomize_va_space")
-    if layout:
-        yield "random_layout", layout != "0"
+    randomized = _read(root / "proc/sys/kernel/randomize_va_space")
+    if randomized:
+        with fixed_layout() as agreed:
+            pass
+        yield "layout", "fixed" if agreed or randomized == "0" else "random"
 
 
 def _read(path: Path) -> str:
