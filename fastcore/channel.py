@@ -4,14 +4,12 @@ Loaded by the zygote, with `child`. A bell says who is called (a nonce), where t
 Nothing here is trusted once the block has started; `exchange` and `buffers` are the end that checks.
 """
 
-import array
-import ctypes
 import mmap
 import os
 import socket
 import struct
-import weakref
-from typing import Final
+import sys
+from typing import Any, Final
 
 import numpy as np
 
@@ -32,27 +30,34 @@ BODY_AT: Final = 64
 IN_STREAM, IN_ASKS, IN_FILE = 0, 1, 2
 """Places of a call's body: behind the bell, in `ASKS`, in a memory file that the bell carries."""
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
-_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
-_MAP_FAILED: Final = ctypes.c_void_p(-1).value
-_RIGHTS: Final = socket.CMSG_SPACE(array.array("i").itemsize)
+_DESCRIPTOR: Final = struct.Struct("i")
+_RIGHTS: Final = socket.CMSG_SPACE(_DESCRIPTOR.size)
+_SHARED: Final[dict[str, Any]] = {"flags": mmap.MAP_SHARED}
+if sys.version_info >= (3, 13):  # before, a mapping keeps a copy of its descriptor open
+    _SHARED["trackfd"] = False
 
 
 class Channel:
     """One program's channel. `receive` a bell, take the `body`, `send` an answer."""
 
-    def __init__(self, shared: bool) -> None:
+    def __init__(self, link: socket.socket, files: tuple[int, int] | None) -> None:
         """Map the two buffers if bodies are shared; their descriptors are the caller's to close.
 
+        Args:
+            link: the socket.
+            files: descriptors of the memory files for what is asked and for what is answered, if there are any.
+
         Raises:
-            MemoryError: the kernel refuses to map them.
+            OSError: the kernel refuses to map them.
         """
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
-        self._asks = _mapped(ASKS, mmap.PROT_READ) if shared else None
-        self._answers = _mapped(ANSWERS, mmap.PROT_READ | mmap.PROT_WRITE) if shared else None
-        self.mapped = sum(view.nbytes for view in (self._asks, self._answers) if view is not None)
+        self._socket = link
+        self._number = link.fileno()
+        self._asks = self._answers = None
+        self.mapped = 0
+        if files is not None:
+            self._asks = mmap.mmap(files[0], 0, prot=mmap.PROT_READ, **_SHARED)
+            self._answers = mmap.mmap(files[1], 0, **_SHARED)
+            self.mapped = len(self._asks) + len(self._answers)
         self._place = IN_STREAM
         self._length = 0
         self._descriptors: list[int] = []
@@ -68,7 +73,7 @@ class Channel:
             head += self._read(HEADER.size - len(head))
         nonce: bytes
         nonce, self._place, self._length = HEADER.unpack(head)
-        self._descriptors = [fd for _level, _type, data in ancillary for fd in array.array("i", data)]
+        self._descriptors = [_DESCRIPTOR.unpack(data)[0] for _level, _type, data in ancillary]
         return nonce
 
     def body(self) -> memoryview:
@@ -81,11 +86,11 @@ class Channel:
         if self._place == IN_FILE:
             return self._mapped_file()
         block = np.empty(self._length + ALIGNMENT, np.uint8)
-        start = -ctypes.addressof(ctypes.c_char.from_buffer(block)) % ALIGNMENT
+        start = -block.__array_interface__["data"][0] % ALIGNMENT
         room = memoryview(block)[start : start + self._length]
         if self._place == IN_ASKS:  # copied: what the program keeps of it must outlive the next call
             assert self._asks is not None
-            room[:] = self._asks[: self._length]
+            room[:] = memoryview(self._asks)[: self._length]
         else:
             self._fill(room)
         return room.toreadonly()
@@ -96,18 +101,20 @@ class Channel:
         if self._answers is None:
             view = memoryview(bell + body)
             while view:
-                view = view[os.write(CHANNEL, view) :]
+                view = view[os.write(self._number, view) :]
             return
         self._answers[BODY_AT : BODY_AT + len(body)] = body
         self._answers[: HEADER.size] = bell
-        os.write(CHANNEL, bell)
+        os.write(self._number, bell)
 
     def _mapped_file(self) -> memoryview:
         if not self._descriptors:
             raise OSError("the program left no descriptor free for its next case")
         descriptor = self._descriptors.pop()
         try:
-            return _mapped(descriptor, mmap.PROT_READ).toreadonly()
+            return memoryview(mmap.mmap(descriptor, self._length, prot=mmap.PROT_READ, **_SHARED))
+        except OSError as error:
+            raise MemoryError(f"{self._length} bytes of a case cannot be mapped: {error}") from None
         finally:
             os.close(descriptor)
 
@@ -118,21 +125,7 @@ class Channel:
 
     def _fill(self, room: memoryview) -> None:
         while room:
-            got = os.readv(CHANNEL, [room])
+            got = os.readv(self._number, [room])
             if not got:
                 raise EOFError
             room = room[got:]
-
-
-def _mapped(descriptor: int, protection: int) -> memoryview:
-    """Map a whole file, shared; it is unmapped when the last view of it is gone.
-
-    Not `mmap.mmap`, which keeps a copy of the descriptor, for the program to use.
-    """
-    length = os.fstat(descriptor).st_size
-    address = _libc.mmap(None, length, protection, mmap.MAP_SHARED, descriptor, 0)
-    if address == _MAP_FAILED:
-        raise MemoryError(f"{length} bytes of a case cannot be mapped: {os.strerror(ctypes.get_errno())}")
-    block = (ctypes.c_char * length).from_address(address)
-    weakref.finalize(block, _libc.munmap, address, length)
-    return memoryview(block).cast("B")

@@ -10,6 +10,7 @@ import gc
 import linecache
 import os
 import random
+import socket
 import sys
 import types
 from collections.abc import Callable
@@ -18,11 +19,22 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from evolve.fastcore import wire
-from evolve.fastcore.channel import Channel
+from evolve.fastcore.channel import ANSWERS, ASKS, Channel
 from evolve.fastcore.jail import Jail
 from evolve.fastcore.limits import Limits
 
-__all__ = ["ANSWER", "ERROR", "MEMORY", "MODULE", "ROOM_FOR_REPORT", "UNJAILED", "run"]
+__all__ = [
+    "ANSWER",
+    "ERROR",
+    "MEMORY",
+    "MODULE",
+    "ROOM_FOR_REPORT",
+    "UNJAILED",
+    "forget",
+    "run",
+    "seed",
+    "serve",
+]
 
 MODULE: Final = "program"
 ROOM_FOR_REPORT: Final = 64 << 10
@@ -36,33 +48,44 @@ _FILENAME: Final = "<program>"
 _KEPT_FRAMES: Final = 12
 
 
-def run(jail: Jail, parent: int, shared: bool) -> NoReturn:
+def run(jail: Jail, parent: int, link: socket.socket, shared: bool) -> NoReturn:
     """Serve one program on the channel's descriptors, and never return to the zygote.
 
     Args:
         jail: what to close around this process before the block is imported.
         parent: process number of the zygote.
+        link: a socket object on the channel's descriptor.
         shared: whether the bodies of calls and answers lie in shared memory.
     """
+
+    def confine(limits: Limits) -> None:
+        jail.confine(limits, parent)
+        os.closerange(_STREAMS, _DESCRIPTORS)
+
     try:
         with contextlib.suppress(BrokenPipeError, EOFError, ConnectionError):
-            _serve(jail, parent, Channel(shared))
+            serve(confine, Channel(link, (ASKS, ANSWERS) if shared else None))
     finally:
         os._exit(0)
 
 
-def _serve(jail: Jail, parent: int, channel: Channel) -> None:
+def serve(confine: Callable[[Limits], None], channel: Channel) -> None:
+    """Set up one program and answer calls until the channel ends.
+
+    Raises:
+        EOFError, OSError: the channel's end.
+    """
     nonce = channel.receive()
     source, entry_name, limits, timed = wire.decode(channel.body(), wire.TRUSTED)
     answer_bytes = limits["answer_bytes"]
     limits["memory"] += channel.mapped  # the buffers are not the program's to pay for
     try:
-        jail.confine(Limits(**limits), parent)
-        os.closerange(_STREAMS, _DESCRIPTORS)
+        confine(Limits(**limits))
     except (RuntimeError, OSError, ValueError) as error:
         channel.send(nonce, UNJAILED, wire.encode(f"the jail could not be closed: {error}"))
         return
-    _seed(source)
+    if "random" in source and "numpy.random" not in _SEEDED:
+        np.random.seed(0)
     entry: list[Callable[..., Any]] = []
     answer = functools.partial(_answer, channel, answer_bytes)
     answer(nonce, lambda: entry.append(_load(source, entry_name, timed)))
@@ -70,13 +93,24 @@ def _serve(jail: Jail, parent: int, channel: Channel) -> None:
         answer(channel.receive(), lambda: _call(entry[0], channel))
 
 
-def _seed(source: str) -> None:
-    """Make unseeded chance repeat: a program must give the same answer whenever it runs."""
-    random.seed(0)  # os.fork has seeded it afresh
-    # numpy loads numpy.random when it is first used. Loaded in the zygote it costs every program 0.6 ms (90
-    # more mappings to fork), loaded here 10 ms; a problem that uses it much preloads it.
-    if "numpy.random" in sys.modules or "random" in source:
+_SEEDED: set[str] = set()
+
+
+def seed() -> None:
+    """Make unseeded chance repeat, for every child from now on: a program must answer the same whenever it runs.
+
+    numpy loads numpy.random when it is first used. Loaded in the zygote it would cost every program 0.6 ms (90 more
+    mappings to fork), loaded by a program 10 ms; a problem that uses it much preloads it.
+    """
+    random.seed(0)
+    if "numpy.random" in sys.modules:
         np.random.seed(0)
+        _SEEDED.add("numpy.random")
+
+
+def forget() -> None:
+    """Drop the block that `serve` has imported, where it returns at all: in the zygote."""
+    del sys.modules[MODULE], linecache.cache[_FILENAME]
 
 
 def _call(entry: Callable[..., Any], channel: Channel) -> Any:

@@ -133,9 +133,12 @@ class Exchange:
             return
         self._buffers.poison()
         if isinstance(body, Sealed):
-            if body.descriptor is not None:
-                bell = HEADER.pack(nonce, IN_FILE, body.size)
-                self._send(bell, deadline, look, body.descriptor)
+            if body.in_file:
+                descriptor = body.open()
+                try:
+                    self._send(HEADER.pack(nonce, IN_FILE, body.size), deadline, look, descriptor)
+                finally:
+                    os.close(descriptor)
                 return
             body = body.body()
         if len(body) > ROOM_TO_ASK:

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeGuard
 
@@ -29,20 +30,29 @@ _CPU_MESSAGE: Final = "it used more than its {} CPU seconds"
 _TRIES: Final = 2
 _GLANCE: Final = 0.01
 """Least seconds between two looks at a clock."""
+_THREADS_GLANCE: Final = 0.02
+"""Most seconds between two looks at the number of threads, where there may be more than one."""
 
 
 class Runner:
     """One zygote, and at most one live program; use it from the thread that made it, as a context manager."""
 
-    def __init__(self, preload: Sequence[str] = (), unsafe: bool = False) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        unsafe: bool = False,
+        landlock: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
         """Remember what to preload; the zygote starts at `__enter__` or at the first program.
 
         Args:
             preload: modules that the zygote imports once and programs may import.
             unsafe: run programs without a jail (limits on resources stay); said in every `Usage`.
+            landlock: newest Landlock ABI to use, for tests; what the kernel has if not given.
+            compiled: whether to close the jail in one compiled call; where it can be, if not given.
         """
-        self._preload = tuple(preload)
-        self._unsafe = unsafe
+        self._settings = tuple(preload), unsafe, landlock, compiled
         self._warden: Warden | None = None
         self._session: Session | None = None
 
@@ -65,7 +75,7 @@ class Runner:
             ZygoteError: a preloaded module fails, or this machine cannot confine and `unsafe` is false.
         """
         if self._warden is None:
-            self._warden = Warden(self._preload, self._unsafe)
+            self._warden = Warden(*self._settings)
         return self._warden
 
     def discard(self) -> None:
@@ -104,8 +114,12 @@ class Runner:
         self.discard()
 
 
-class _CpuSpentError(Exception):
-    """The program has used its CPU seconds."""
+class _ExceededError(Exception):
+    """The program has used more than a limit, seen from outside: a status and a message."""
+
+    def __init__(self, status: FailureStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Session:
@@ -278,8 +292,8 @@ class Session:
             kind, data = self._exchange.request(body, began + seconds, self._look)
         except TimeoutError:
             raise self._fail("timeout", f"no answer within the wall seconds of {what}") from None
-        except _CpuSpentError:
-            raise self._fail("timeout", _CPU_MESSAGE.format(self._limits.cpu_seconds)) from None
+        except _ExceededError as error:
+            raise self._fail(error.status, str(error)) from None
         except ForgedError as error:
             raise self._fail("protocol", str(error)) from None
         except ClosedError:
@@ -291,9 +305,27 @@ class Session:
         raise self._explain_report(kind, data)
 
     def _look(self) -> float:
-        """Return for how many seconds the CPU budget surely lasts; read the clock only if it might not."""
+        """Return for how many seconds nothing need be looked at; read clock and threads only if they might matter.
+
+        Raises:
+            _ExceededError: CPU seconds or threads.
+        """
+        if self._limits.threads == 1:  # the jail denies a second one
+            return self._look_at_cpu(1)
+        try:
+            # A folder for each: links to it are one a thread, and two. No file is opened.
+            threads = Path(f"/proc/{self._pid}/task").stat().st_nlink - 2
+        except (
+            FileNotFoundError
+        ):  # dead, as the channel will say; or a system without, where none are counted
+            threads = 0
+        if threads > self._limits.threads:
+            allowed = self._limits.threads
+            raise _ExceededError("error", f"it has {threads} threads; limits.threads allows it {allowed}")
+        return min(self._look_at_cpu(os.cpu_count() or 1), _THREADS_GLANCE)
+
+    def _look_at_cpu(self, cores: int) -> float:
         budget = self._limits.cpu_seconds
-        cores = 1 if self._limits.threads == 1 else os.cpu_count() or 1
         sure = budget / cores - (time.monotonic() - self._born)
         if sure > 0:
             return sure
@@ -302,7 +334,7 @@ class Session:
         except ProcessLookupError:  # its zygote is dead; the end of the channel will say so
             return _GLANCE
         if used >= budget:
-            raise _CpuSpentError
+            raise _ExceededError("timeout", _CPU_MESSAGE.format(budget))
         return max((budget - used) / cores, _GLANCE)
 
     def _explain_death(self) -> Failure:

@@ -6,6 +6,7 @@ are held instead, and travel with each call.
 
 import functools
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -59,7 +60,7 @@ def memory_files_work() -> bool:
         return False
     finally:
         os.close(descriptor)
-    return True
+    return Path("/proc/self/fd").is_dir()  # for `Sealed.open`
 
 
 class Sealed:
@@ -88,15 +89,26 @@ class Sealed:
             self._descriptor, self._body = _written(body), None
 
     @property
-    def descriptor(self) -> int | None:
-        """The memory file, or None where the bytes are held.
+    def in_file(self) -> bool:
+        """Whether the body lies in a memory file.
 
         Raises:
             ValueError: it is closed.
         """
         if self._descriptor < 0 and self._body is None:
             raise ValueError("sealed: it is closed; keep it open while programs are asked")
-        return None if self._descriptor < 0 else self._descriptor
+        return self._descriptor >= 0
+
+    def open(self) -> int:
+        """Return a new descriptor of the memory file, to be closed by the caller.
+
+        Opened anew, so that no two programs share the position of one open file, nor its time of access: a program
+        could leave the next one a message there.
+
+        Raises:
+            OSError: no descriptor is left.
+        """
+        return os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_NOATIME | os.O_CLOEXEC)
 
     def body(self) -> bytes:
         """Return a copy of the bytes.
@@ -104,13 +116,12 @@ class Sealed:
         Raises:
             ValueError: it is closed.
         """
-        descriptor = self.descriptor
-        if descriptor is None:
+        if not self.in_file:
             assert self._body is not None
             return self._body
         parts, at = [], 0
         while at < self.size:  # one read gives at most 2 GiB
-            parts.append(os.pread(descriptor, self.size - at, at))
+            parts.append(os.pread(self._descriptor, self.size - at, at))
             at += len(parts[-1])
         return b"".join(parts)
 

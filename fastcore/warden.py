@@ -30,6 +30,7 @@ _ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC0",
     "PYTHONHASHSEED": "0",
+    "LD_BIND_NOW": "1",  # once here, not in every child, each in pages of its own
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -62,13 +63,20 @@ class Reaped(NamedTuple):
 class Warden:
     """One zygote. Start it from a thread that lives as long as it: the kernel kills it with that thread."""
 
-    def __init__(self, preload: tuple[str, ...], unsafe: bool) -> None:
-        """Start a zygote and wait until it is warm.
+    def __init__(
+        self,
+        preload: tuple[str, ...],
+        unsafe: bool,
+        landlock: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
+        """Start a zygote and wait until it is warm; see `Runner` for the arguments.
 
         Raises:
             ZygoteError: it did not get ready, with its own words.
         """
-        settings = json.dumps({"path": _folders(preload), "preload": list(preload), "unsafe": unsafe})
+        how = {"unsafe": unsafe, "landlock": landlock, "compiled": compiled}
+        settings = json.dumps({"path": _folders(preload), "preload": list(preload), **how})
         script = Path(__file__).with_name("zygote.py")
         # Like -I, without -E: the environment is ours, and -E would ignore the hash seed. -S: no .pth file
         # runs.

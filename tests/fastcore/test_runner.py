@@ -50,7 +50,7 @@ def test_a_program_answers_call_after_call(runner):
     assert usage.cpu_seconds > 0
     assert usage.wall_seconds > 0
     assert usage.memory > 1 << 20
-    assert usage.isolation == "basic"
+    assert usage.isolation == "strict"
     assert usage is not session.finish()
     assert usage == session.finish()
 
@@ -424,7 +424,7 @@ def is_alive(pid):
 def test_the_doctor_is_told_what_this_machine_gives():
     told = describe()
     assert told["level"] == level()
-    assert set(told) == {"level", "seccomp", "landlock", "rlimits", "missing"}
+    assert set(told) == {"level", "seccomp", "landlock", "rlimits", "applied", "missing"}
 
 
 def test_unsafe_is_said_in_the_usage():
