@@ -226,6 +226,10 @@ FOUND = {
             {"confirmed": False, "wrong": {"strategy": "rejected: no"}},
             "not confirmed: the best program is wrong",
         ),
+        (
+            {"confirmed": False, "failed": "unscorable: score raised"},
+            "own functions failed: unscorable: score raised",
+        ),
         (None, "speedup: best 1.90x numpy_sort's speed in the search; it was not measured again"),
     ],
 )
