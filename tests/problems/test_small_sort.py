@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 from evolve.evaluator import Job, Judge
 from evolve.loader import load
+from evolve.spec import Misfit
 from evolve.statement import Rejected
 
 PROBLEM = load("small_sort", {"m": 50})
@@ -44,11 +45,14 @@ WRONG = {
     "one comparator less": PROBLEM.block.replace("range(last)", "range(last - (last > 6))"),
     "in falling order": "import numpy as np\ndef small_sort(rows):\n    return -np.sort(-rows, axis=1)",
     "by columns": "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows, axis=0)",
-    "as floats": "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows.astype('f4'), axis=1).astype('i4')",
+    "as floats": (
+        "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows.astype('f4'), axis=1).astype('i8')"
+    ),
     "as they came": "def small_sort(rows):\n    return rows",
     "without duplicates": (
         "import numpy as np\ndef small_sort(rows):\n    out = np.zeros_like(rows)\n"
-        "    for i, row in enumerate(rows):\n        one = np.unique(row)\n        out[i, :len(one)] = one\n    return out"
+        "    for i, row in enumerate(rows):\n        one = np.unique(row)\n        out[i, :len(one)] = one\n"
+        "    return out"
     ),
     "one row less": "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows, axis=1)[1:]",
 }
@@ -59,7 +63,7 @@ def test_what_is_wrong_is_wrong_on_a_training_case(name):
     def right(case):
         try:
             PROBLEM.score(PROBLEM.returns.check(answers(WRONG[name], fixed(case.inputs[0]))), case)
-        except Rejected:
+        except (Rejected, Misfit):
             return False
         return True
 
