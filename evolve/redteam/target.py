@@ -266,6 +266,24 @@ class Target:
                 f"{label}: score says {reply.value:.12g} on case {case.name}, certify {float(value):.12g}",
             )
 
+    def compare_outcome(self, who: str, outcome: Any, case: Case, value: float) -> None:
+        """Hold what a simulation gave for an honest program against its certificate."""
+        assert self.problem.certify is not None
+        self.tried += 1
+        try:
+            made = self.problem.certify(outcome, case)
+            off = abs(Fraction(made.value) - Fraction(value)) > Fraction(1, 10**12) * max(
+                1, abs(Fraction(value))
+            )
+        except Exception as error:  # noqa: BLE001 - the problem's own function, on an honest outcome
+            self.hit(
+                "failed", f"certify raised {type(error).__name__} for {who} on case {case.name}: {error}"
+            )
+            return
+        if not made.valid or off:
+            said = f"{made.value[:40]}" if made.valid else "invalid"
+            self.hit("failed", f"{who}: score says {value:.12g} on case {case.name}, certify {said}")
+
     def _off(self, exact: Fraction, value: float, case: Case) -> bool:
         """Whether two values differ by more than the rounding of a sum in floats."""
         scale = max(abs(exact), abs(Fraction(value)), Fraction(self.best(case).value) * Fraction(1, 1000))
@@ -303,12 +321,17 @@ class Target:
         best = self.best(case).value
         return reply.ok and (reply.value == best or self.problem.objective.better(reply.value, best))
 
+    def sources(self) -> dict[str, str]:
+        """The honest programs, by what to call them."""
+        return {"the seed": self.problem.block, **self.problem.baselines}
+
     def _be_honest(self) -> None:
-        sources = {"the seed": self.problem.block, **self.problem.baselines}
         asker = self._asker()
         try:
             told = [
-                (who, *found) for who, source in sources.items() for found in self._answers(source, asker)
+                (who, *found)
+                for who, source in self.sources().items()
+                for found in self._answers(source, asker)
             ]
         finally:
             asker.close()
