@@ -273,7 +273,7 @@ class Target:
         try:
             made = self.problem.certify(outcome, case)
             off = abs(Fraction(made.value) - Fraction(value)) > Fraction(1, 10**12) * max(
-                1, abs(Fraction(value))
+                Fraction(1), abs(Fraction(value))
             )
         except Exception as error:  # noqa: BLE001 - the problem's own function, on an honest outcome
             self.hit(
