@@ -4,7 +4,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 extensions = cythonize(
-    [Extension("evolve.fastcore._clock", ["fastcore/_clock.pyx"])],
+    [Extension(f"evolve.fastcore.{name}", [f"fastcore/{name}.pyx"]) for name in ("_clock", "_jail")],
     compiler_directives={"language_level": "3"},
 )
 for extension in extensions:

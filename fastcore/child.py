@@ -10,7 +10,7 @@ import gc
 import linecache
 import os
 import random
-import struct
+import socket
 import sys
 import types
 from collections.abc import Callable
@@ -19,63 +19,105 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from evolve.fastcore import wire
+from evolve.fastcore.channel import ANSWERS, ASKS, Channel
 from evolve.fastcore.jail import Jail
 from evolve.fastcore.limits import Limits
 
-__all__ = ["CHANNEL", "HEADER", "MODULE", "ROOM_FOR_REPORT", "run"]
+__all__ = [
+    "ANSWER",
+    "ERROR",
+    "MEMORY",
+    "MODULE",
+    "ROOM_FOR_REPORT",
+    "UNJAILED",
+    "forget",
+    "run",
+    "seed",
+    "serve",
+]
 
-CHANNEL: Final = 3
-"""Descriptor of the child's end of the channel; 0 is /dev/null, 1 and 2 are the output pipe."""
-HEADER: Final = struct.Struct("<8sBQ")
-"""Nonce, kind and length of the body: the head of every frame, both ways."""
 MODULE: Final = "program"
 ROOM_FOR_REPORT: Final = 64 << 10
-"""Longest body of a frame that is not an answer, in bytes."""
+"""Longest body that is not an answer, in bytes."""
 
 ANSWER, ERROR, MEMORY, UNJAILED = 1, 2, 3, 4
+_STREAMS: Final = 4
+"""Descriptors that a program has: /dev/null, the output pipe twice, its channel."""
+_DESCRIPTORS: Final = 64
 _FILENAME: Final = "<program>"
 _KEPT_FRAMES: Final = 12
 
 
-def run(jail: Jail, parent: int) -> NoReturn:
-    """Serve one program on descriptor `CHANNEL`, and never return to the zygote."""
+def run(jail: Jail, parent: int, link: socket.socket, shared: bool) -> NoReturn:
+    """Serve one program on the channel's descriptors, and never return to the zygote.
+
+    Args:
+        jail: what to close around this process before the block is imported.
+        parent: process number of the zygote.
+        link: a socket object on the channel's descriptor.
+        shared: whether the bodies of calls and answers lie in shared memory.
+    """
+
+    def confine(limits: Limits) -> None:
+        jail.confine(limits, parent)
+        os.closerange(_STREAMS, _DESCRIPTORS)
+
     try:
         with contextlib.suppress(BrokenPipeError, EOFError, ConnectionError):
-            _serve(jail, parent)
+            serve(confine, Channel(link, (ASKS, ANSWERS) if shared else None))
     finally:
         os._exit(0)
 
 
-def _serve(jail: Jail, parent: int) -> None:
-    nonce, body = _receive()
-    source, entry_name, answer_bytes, limits = wire.decode(body, wire.TRUSTED)
+def serve(confine: Callable[[Limits], None], channel: Channel) -> None:
+    """Set up one program and answer calls until the channel ends.
+
+    Raises:
+        EOFError, OSError: the channel's end.
+    """
+    nonce = channel.receive()
+    source, entry_name, limits, timed = wire.decode(channel.body(), wire.TRUSTED)
+    answer_bytes = limits["answer_bytes"]
+    limits["memory"] += channel.mapped  # the buffers are not the program's to pay for
     try:
-        jail.confine(Limits(**limits), parent)
+        confine(Limits(**limits))
     except (RuntimeError, OSError, ValueError) as error:
-        _send(nonce, UNJAILED, wire.encode(f"the jail could not be closed: {error}"))
+        channel.send(nonce, UNJAILED, wire.encode(f"the jail could not be closed: {error}"))
         return
-    _seed(source)
-    entry: list[Callable[..., Any]] = []
-    _answer(nonce, answer_bytes, lambda: entry.append(_load(source, entry_name)))
-    while entry:
-        nonce, body = _receive()
-        _answer(nonce, answer_bytes, functools.partial(_call, entry[0], body))
-
-
-def _seed(source: str) -> None:
-    """Make unseeded chance repeat: a program must give the same answer whenever it runs."""
-    random.seed(0)  # os.fork has seeded it afresh
-    # numpy loads numpy.random when it is first used. Loaded in the zygote it costs every program 0.6 ms (90
-    # more mappings to fork), loaded here 10 ms; a problem that uses it much preloads it.
-    if "numpy.random" in sys.modules or "random" in source:
+    if "random" in source and "numpy.random" not in _SEEDED:
         np.random.seed(0)
+    entry: list[Callable[..., Any]] = []
+    answer = functools.partial(_answer, channel, answer_bytes)
+    answer(nonce, lambda: entry.append(_load(source, entry_name, timed)))
+    while entry:
+        answer(channel.receive(), lambda: _call(entry[0], channel))
 
 
-def _call(entry: Callable[..., Any], body: bytearray) -> Any:
-    return entry(*wire.decode(body, wire.TRUSTED))
+_SEEDED: set[str] = set()
 
 
-def _load(source: str, entry_name: str) -> Callable[..., Any]:
+def seed() -> None:
+    """Make unseeded chance repeat, for every child from now on: a program must answer the same whenever it runs.
+
+    numpy loads numpy.random when it is first used. Loaded in the zygote it would cost every program 0.6 ms (90 more
+    mappings to fork), loaded by a program 10 ms; a problem that uses it much preloads it.
+    """
+    random.seed(0)
+    if "numpy.random" in sys.modules:
+        np.random.seed(0)
+        _SEEDED.add("numpy.random")
+
+
+def forget() -> None:
+    """Drop the block that `serve` has imported, where it returns at all: in the zygote."""
+    del sys.modules[MODULE], linecache.cache[_FILENAME]
+
+
+def _call(entry: Callable[..., Any], channel: Channel) -> Any:
+    return entry(*wire.decode(channel.body(), wire.TRUSTED, views=True))
+
+
+def _load(source: str, entry_name: str, timed: bool) -> Callable[..., Any]:
     # A module of its own in sys.modules: dataclasses and numba look the block up by its __module__.
     module = types.ModuleType(MODULE)
     module.__file__ = _FILENAME
@@ -86,12 +128,17 @@ def _load(source: str, entry_name: str) -> Callable[..., Any]:
     entry = module.__dict__.get(entry_name)
     if not callable(entry):
         raise NameError(f"the block defines no function {entry_name!r}")
+    if timed:  # a collection in the midst of a case would be billed to it
+        gc.collect()
+        gc.disable()
     return entry  # type: ignore[no-any-return]
 
 
-def _answer(nonce: bytes, answer_bytes: int, work: Callable[[], Any]) -> None:
+def _answer(channel: Channel, answer_bytes: int, nonce: bytes, work: Callable[[], Any]) -> None:
+    body: bytes | bytearray
     try:
-        body = wire.encode(work())
+        body = answered = bytearray()
+        wire.encode_into(answered, work())
         kind = ANSWER
         if len(body) > answer_bytes:
             raise ValueError(f"the answer takes {len(body)} bytes; at most {answer_bytes} are allowed")
@@ -104,7 +151,7 @@ def _answer(nonce: bytes, answer_bytes: int, work: Callable[[], Any]) -> None:
     for stream in (_STDOUT, _STDERR):
         with contextlib.suppress(Exception):
             stream.flush()
-    _send(nonce, kind, body)
+    channel.send(nonce, kind, body)
 
 
 # Kept, because a program may bind sys.stdout to something else.
@@ -135,25 +182,3 @@ def _own_frames(trace: types.TracebackType | None) -> list[str]:
         half = _KEPT_FRAMES // 2
         found[half:-half] = [f"  ... {len(found) - 2 * half} more frames ...\n"]
     return found
-
-
-def _receive() -> tuple[bytes, bytearray]:
-    nonce, _kind, length = HEADER.unpack(_read(HEADER.size))
-    return nonce, _read(length)
-
-
-def _read(count: int) -> bytearray:
-    data = bytearray(count)
-    view, at = memoryview(data), 0
-    while at < count:
-        got = os.readv(CHANNEL, [view[at:]])
-        if not got:
-            raise EOFError
-        at += got
-    return data
-
-
-def _send(nonce: bytes, kind: int, body: bytes) -> None:
-    view = memoryview(HEADER.pack(nonce, kind, len(body)) + body)
-    while view:
-        view = view[os.write(CHANNEL, view) :]

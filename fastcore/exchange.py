@@ -1,19 +1,22 @@
-"""The supervisor's end of one child's channel: send a call, wait for its frame, drain its output meanwhile.
+"""The supervisor's end of one child's channel: ring for a call, wait for its bell, drain its output meanwhile.
 
-Knows frames, deadlines and caps; believes nothing: a frame out of turn, with a wrong nonce or too long ends
-the program. Knows no process and no zygote.
+Knows bells, deadlines and caps; believes nothing: a bell out of turn, with a wrong nonce or of too long a body
+ends the program. Knows no process and no zygote.
 """
 
+import array
 import os
 import re
-import secrets
 import select
 import socket
 import time
 from collections.abc import Callable
 from typing import Final
 
-from evolve.fastcore.child import ANSWER, HEADER, ROOM_FOR_REPORT
+from evolve.fastcore.buffers import ROOM_TO_ASK, Buffers
+from evolve.fastcore.channel import HEADER, IN_ASKS, IN_FILE, IN_STREAM
+from evolve.fastcore.child import ANSWER, ROOM_FOR_REPORT
+from evolve.fastcore.sealed import Sealed, memory_files_work
 
 __all__ = ["ClosedError", "Exchange", "ForgedError", "plain_text"]
 
@@ -42,11 +45,26 @@ def plain_text(text: str | bytes, limit: int) -> str:
 
 
 class Exchange:
-    """One channel (a stream socket) and one output pipe, both read without blocking."""
+    """One channel (a stream socket, and memory shared with the child) and one output pipe.
+
+    Socket and pipe are read without blocking. Where there are no memory files, bodies follow their bells through
+    the socket.
+    """
 
     def __init__(self, answer_bytes: int, output_bytes: int) -> None:
-        self._socket, self.child_end = socket.socketpair()
-        self._output, self.child_output = os.pipe()
+        """Make them.
+
+        Args:
+            answer_bytes: longest encoded answer.
+            output_bytes: bytes of output that are kept.
+
+        Raises:
+            OSError: no memory, or no descriptor, is left.
+        """
+        room = max(answer_bytes, ROOM_FOR_REPORT)
+        self._buffers = Buffers(room) if memory_files_work() else None
+        self._socket, self._child_end = socket.socketpair()
+        self._output, self._child_output = os.pipe()
         self._socket.setblocking(False)
         os.set_blocking(self._output, False)
         self._answer_bytes = answer_bytes
@@ -56,13 +74,21 @@ class Exchange:
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._output, select.POLLIN)
 
+    @property
+    def for_child(self) -> tuple[int, ...]:
+        """The child's descriptors: channel, output and, where memory is shared, the two memory files."""
+        ends = self._child_end.fileno(), self._child_output
+        return ends if self._buffers is None else (*ends, *self._buffers.for_child)
+
     def close_child_ends(self) -> None:
         """Close what the child has now; without this its end would never be noticed."""
-        self.child_end.close()
-        os.close(self.child_output)
+        self._child_end.close()
+        os.close(self._child_output)
+        if self._buffers is not None:
+            self._buffers.close_child_ends()
 
-    def request(self, body: bytes, deadline: float, look: Callable[[], float]) -> tuple[int, bytearray]:
-        """Send one call and return the kind and the body of the answer.
+    def request(self, body: bytes | Sealed, deadline: float, look: Callable[[], float]) -> tuple[int, bytes]:
+        """Make one call and return the kind and a private copy of the body of the answer.
 
         Args:
             body: encoded arguments.
@@ -73,13 +99,14 @@ class Exchange:
         Raises:
             TimeoutError: no answer by `deadline`.
             ClosedError: the channel ended.
-            ForgedError: a frame out of turn, with a wrong nonce, or too long.
+            ForgedError: a bell out of turn, with a wrong nonce, of too long a body, or of none.
         """
         self._check_silence()
-        nonce = secrets.token_bytes(8)
-        self._send(HEADER.pack(nonce, 0, len(body)) + body, deadline, look)
+        nonce = os.urandom(8)
+        self._ask(nonce, body, deadline, look)
         head = self._wait(HEADER.size, deadline, look)
-        got_nonce, kind, length = HEADER.unpack_from(head)
+        bell = bytes(head[: HEADER.size])
+        got_nonce, kind, length = HEADER.unpack(bell)
         if got_nonce != nonce:
             raise ForgedError("it answered a call that was not made")
         if length > (self._answer_bytes if kind == ANSWER else ROOM_FOR_REPORT):
@@ -87,11 +114,39 @@ class Exchange:
                 f"it announced an answer of {length} bytes; at most {self._answer_bytes} are allowed"
             )
         rest = head[HEADER.size :]
-        while len(rest) < length:
-            rest += self._wait(1, deadline, look)
-        if len(rest) > length:
+        if self._buffers is None:
+            while len(rest) < length:
+                rest += self._wait(1, deadline, look)
+        elif not rest:
+            answer = self._buffers.answer(bell, length)
+            if answer is None:
+                raise ForgedError("it rang without an answer to this call in the shared memory")
+            return kind, answer
+        if len(rest) > length or self._buffers is not None:
             raise ForgedError("it sent more than one answer")
-        return kind, rest
+        return kind, bytes(rest)
+
+    def _ask(self, nonce: bytes, body: bytes | Sealed, deadline: float, look: Callable[[], float]) -> None:
+        if self._buffers is None:
+            data = body.body() if isinstance(body, Sealed) else body
+            self._send(HEADER.pack(nonce, IN_STREAM, len(data)) + data, deadline, look)
+            return
+        self._buffers.poison()
+        if isinstance(body, Sealed):
+            if body.in_file:
+                descriptor = body.open()
+                try:
+                    self._send(HEADER.pack(nonce, IN_FILE, body.size), deadline, look, descriptor)
+                finally:
+                    os.close(descriptor)
+                return
+            body = body.body()
+        if len(body) > ROOM_TO_ASK:
+            with Sealed(body) as once:
+                self._ask(nonce, once, deadline, look)
+            return
+        self._buffers.ask(body)
+        self._send(HEADER.pack(nonce, IN_ASKS, len(body)), deadline, look)
 
     def _check_silence(self) -> None:
         try:
@@ -104,15 +159,24 @@ class Exchange:
             raise ForgedError("it sent an answer before it was asked")
         raise ClosedError
 
-    def _send(self, data: bytes, deadline: float, look: Callable[[], float]) -> None:
+    def _send(
+        self, data: bytes, deadline: float, look: Callable[[], float], descriptor: int | None = None
+    ) -> None:
+        rights = (
+            []
+            if descriptor is None
+            else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+        )
         view = memoryview(data)
         while view:
             try:
-                view = view[self._socket.send(view) :]
+                sent = self._socket.sendmsg([view], rights) if rights else self._socket.send(view)
             except BlockingIOError:
                 self._pause(deadline, look, writing=True)
             except ConnectionError as error:
                 raise ClosedError from error
+            else:
+                view, rights = view[sent:], []
 
     def _wait(self, least: int, deadline: float, look: Callable[[], float]) -> bytearray:
         got = bytearray()
@@ -170,3 +234,5 @@ class Exchange:
         self.drain(16)
         self._socket.close()
         os.close(self._output)
+        if self._buffers is not None:
+            self._buffers.close()

@@ -20,10 +20,11 @@ class Limits:
         seconds: wall seconds a case; only the time spent waiting for the program counts.
         cpu_seconds: CPU seconds of the whole process, set-up included.
         setup_seconds: wall seconds for the import of the block.
-        memory: bytes that the program may map on top of what the zygote already holds.
+        memory: bytes that the program may map on top of what the zygote already holds; its cases count.
         answer_bytes: longest encoded answer of one call.
         output_bytes: bytes of stdout and stderr (together) that are kept; the rest is thrown away.
-        threads: 1 denies threads; a larger number allows them (the jail does not count them).
+        threads: 1 denies threads; of a larger number the supervisor, which counts them every 20 ms while it
+            waits, ends a program that has more.
 
     Raises:
         ValueError: a limit is not a positive, finite number.

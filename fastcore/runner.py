@@ -9,81 +9,50 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeGuard
+from typing import Any, Final, Self, TypeGuard
 
 from evolve.fastcore import child, wire
 from evolve.fastcore.clock import cpu_and_wall
 from evolve.fastcore.exchange import ClosedError, Exchange, ForgedError, plain_text
 from evolve.fastcore.limits import MAX_SOURCE, AnswerBounds, Limits
+from evolve.fastcore.sealed import Sealed
+from evolve.fastcore.verdicts import Failure, FailureStatus, Usage
 from evolve.fastcore.warden import Reaped, Warden, ZygoteDeadError, ZygoteError
 
 __all__ = ["Failure", "Runner", "Session", "Usage", "ZygoteError"]
 
-FailureStatus = Literal["error", "timeout", "memory", "died", "protocol"]
-
-_MESSAGE: Final = 2_000
-_TRACEBACK: Final = 8_000
 _BOUNDS: Final = AnswerBounds()
 _REPORT: Final = AnswerBounds(nodes=8, depth=2, text=child.ROOM_FOR_REPORT)
 _CPU_MESSAGE: Final = "it used more than its {} CPU seconds"
 _TRIES: Final = 2
 _GLANCE: Final = 0.01
 """Least seconds between two looks at a clock."""
-
-
-class Failure(Exception):  # noqa: N818 - a verdict on the program, not an error of ours
-    """How a program failed.
-
-    Attributes:
-        status: "error", "timeout", "memory", "died" or "protocol".
-        message: untrusted text, bounded, without control characters.
-        traceback: the program's own frames, untrusted text likewise; often empty.
-    """
-
-    def __init__(self, status: FailureStatus, message: str, traceback: str = "") -> None:
-        self.status: FailureStatus = status
-        self.message = plain_text(message, _MESSAGE)
-        self.traceback = plain_text(traceback, _TRACEBACK)
-        super().__init__(f"{status}: {self.message}")
-
-    def __reduce__(self) -> tuple[type["Failure"], tuple[FailureStatus, str, str]]:
-        """Pickle between trusted processes; the default would call `__init__` with the joined text."""
-        return Failure, (self.status, self.message, self.traceback)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a program used, all of it measured from outside.
-
-    Attributes:
-        cpu_seconds: user and system CPU of its process.
-        wall_seconds: wall time spent waiting for it, set-up included.
-        memory: greatest resident bytes, the zygote's shared pages included.
-        output: first bytes of stdout and stderr, untrusted text without control characters.
-        isolation: "basic", or "none" where it ran unconfined.
-    """
-
-    cpu_seconds: float
-    wall_seconds: float
-    memory: int
-    output: str
-    isolation: str
+_THREADS_GLANCE: Final = 0.02
+"""Most seconds between two looks at the number of threads, where there may be more than one."""
 
 
 class Runner:
     """One zygote, and at most one live program; use it from the thread that made it, as a context manager."""
 
-    def __init__(self, preload: Sequence[str] = (), unsafe: bool = False) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        unsafe: bool = False,
+        landlock: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
         """Remember what to preload; the zygote starts at `__enter__` or at the first program.
 
         Args:
             preload: modules that the zygote imports once and programs may import.
             unsafe: run programs without a jail (limits on resources stay); said in every `Usage`.
+            landlock: newest Landlock ABI to use, for tests; what the kernel has if not given.
+            compiled: whether to close the jail in one compiled call; where it can be, if not given.
         """
-        self._preload = tuple(preload)
-        self._unsafe = unsafe
+        self._settings = tuple(preload), unsafe, landlock, compiled
         self._warden: Warden | None = None
         self._session: Session | None = None
 
@@ -106,7 +75,7 @@ class Runner:
             ZygoteError: a preloaded module fails, or this machine cannot confine and `unsafe` is false.
         """
         if self._warden is None:
-            self._warden = Warden(self._preload, self._unsafe)
+            self._warden = Warden(*self._settings)
         return self._warden
 
     def discard(self) -> None:
@@ -115,7 +84,7 @@ class Runner:
             self._warden.close()
             self._warden = None
 
-    def start(self, source: str, entry: str, limits: Limits) -> "Session":
+    def start(self, source: str, entry: str, limits: Limits, timed: bool = False) -> "Session":
         """Start a program in a process of its own and return at once.
 
         Failures of the set-up (a SyntaxError, say) are raised by the first `Session.call`, or by
@@ -125,6 +94,7 @@ class Runner:
             source: Python source of the block.
             entry: name of the function that calls go to.
             limits: what the program may use.
+            timed: have it collect garbage after its set-up, and not again by itself.
 
         Raises:
             RuntimeError: the last program is not finished; one lives at a time (use a second Runner).
@@ -134,7 +104,7 @@ class Runner:
             raise RuntimeError(
                 "runner: the last program still lives; finish() its session, or use a second Runner"
             )
-        self._session = Session(self, source, entry, limits)
+        self._session = Session(self, source, entry, limits, timed)
         return self._session
 
     def close(self) -> None:
@@ -144,14 +114,18 @@ class Runner:
         self.discard()
 
 
-class _CpuSpentError(Exception):
-    """The program has used its CPU seconds."""
+class _ExceededError(Exception):
+    """The program has used more than a limit, seen from outside: a status and a message."""
+
+    def __init__(self, status: FailureStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Session:
     """One program in its process, from its set-up to its `Usage`; a context manager that finishes."""
 
-    def __init__(self, runner: Runner, source: str, entry: str, limits: Limits) -> None:
+    def __init__(self, runner: Runner, source: str, entry: str, limits: Limits, timed: bool) -> None:
         self._runner = runner
         self._limits = limits
         self._exchange: Exchange | None = None
@@ -165,7 +139,8 @@ class Session:
         self._reaped = Reaped(0, 0.0, 0)
         self._output = b""
         self._isolation = runner.warden().level
-        self._setup = self._encode_setup(source, entry)
+        self._setup_cpu: float | None = None
+        self._setup = self._encode_setup(source, entry, timed)
         if self._failure is None:
             with contextlib.suppress(Failure):  # it is kept, and raised by the first call
                 self._launch()
@@ -186,6 +161,11 @@ class Session:
         """Process number of the program while it is alive (for `clock.cpu_and_wall`)."""
         return self._pid
 
+    @property
+    def threads(self) -> int:
+        """How many threads its limits allow."""
+        return self._limits.threads
+
     def ready(self) -> None:
         """Wait until the block is imported; `call` does so by itself.
 
@@ -198,12 +178,14 @@ class Session:
         """Give the program its `limits.seconds` of wall time afresh."""
         self._left = self._limits.seconds
 
-    def call(self, args: tuple[Any, ...] | bytes, bounds: AnswerBounds | None = None) -> Any:
+    def call(self, args: tuple[Any, ...] | bytes | Sealed, bounds: AnswerBounds | None = None) -> Any:
         """Return what the entry returns for `args`: exact plain data, arrays fresh and writable.
+
+        The program gets arrays as read-only views.
 
         Args:
             args: positional arguments, plain data; or `wire.encode` of such a tuple, to encode a case only
-                once.
+                once; or that `Sealed`, to write a large case only once for many programs.
             bounds: how large the answer may be; `AnswerBounds()` if not given.
 
         Raises:
@@ -211,18 +193,18 @@ class Session:
             WireError: an argument is not plain data.
             RuntimeError: the session is finished.
         """
-        return self.decode(self.ask(args if isinstance(args, bytes) else wire.encode(args)), bounds)
+        return self.decode(self.ask(wire.encode(args) if isinstance(args, tuple) else args), bounds)
 
-    def ask(self, body: bytes) -> bytes:
+    def ask(self, body: bytes | Sealed) -> bytes:
         """Make one call and return a copy of its encoded answer: clocks are read before anything looks at it.
 
         Args:
-            body: `wire.encode` of the tuple of arguments.
+            body: `wire.encode` of the tuple of arguments, sealed or not.
 
         Raises:
             Failure, RuntimeError: as `call`.
         """
-        return bytes(self._attempt(body))
+        return self._attempt(body)
 
     def decode(self, data: bytes, bounds: AnswerBounds | None = None) -> Any:
         """Return the plain data of an answer.
@@ -242,14 +224,16 @@ class Session:
         with contextlib.suppress(ZygoteDeadError):
             self._end()
         output = plain_text(self._output, self._limits.output_bytes)
-        return Usage(self._reaped.cpu_seconds, self._waited, self._reaped.memory, output, self._isolation)
+        setup = self._reaped.cpu_seconds if self._setup_cpu is None else self._setup_cpu
+        used = self._reaped
+        return Usage(used.cpu_seconds, self._waited, used.memory, output, self._isolation, setup)
 
-    def _encode_setup(self, source: str, entry: str) -> bytes:
+    def _encode_setup(self, source: str, entry: str, timed: bool) -> bytes:
         try:
             size = len(source.encode())
             if size > MAX_SOURCE:
                 raise wire.WireError(f"the source takes {size} bytes; at most {MAX_SOURCE} are allowed")
-            return wire.encode((source, entry, self._limits.answer_bytes, asdict(self._limits)))
+            return wire.encode((source, entry, asdict(self._limits), timed))
         except ValueError as error:  # a lone surrogate, or too long
             self._failure = Failure("error", str(error))
             return b""
@@ -260,7 +244,7 @@ class Session:
             warden = self._runner.warden()
             exchange = Exchange(self._limits.answer_bytes, self._limits.output_bytes)
             try:
-                self._pid = warden.fork(exchange.child_end.fileno(), exchange.child_output)
+                self._pid = warden.fork(exchange.for_child)
             except ZygoteDeadError:
                 exchange.close()
                 self._lose_zygote()
@@ -277,7 +261,7 @@ class Session:
             self._failure = Failure("died", f"{_TRIES} zygotes died under it")
             raise self._failure
 
-    def _attempt(self, body: bytes | None) -> bytearray:
+    def _attempt(self, body: bytes | Sealed | None) -> bytes:
         """Set up if that is still to do, then make the call; both again on a new zygote if this one dies."""
         if self._failure is not None:
             raise self._failure
@@ -285,9 +269,11 @@ class Session:
             raise RuntimeError("session: the program is finished; start it again")
         while True:
             try:
-                data = bytearray()
+                data = b""
                 if not self._is_ready:
                     data = self._ask(self._setup, self._limits.setup_seconds, "its set-up")
+                    with contextlib.suppress(ProcessLookupError):  # its zygote has died just now
+                        self._setup_cpu = cpu_and_wall(self._pid)[0]
                     self._is_ready = True
                 if body is not None:
                     began = self._waited
@@ -299,15 +285,15 @@ class Session:
             else:
                 return data
 
-    def _ask(self, body: bytes, seconds: float, what: str) -> bytearray:
+    def _ask(self, body: bytes | Sealed, seconds: float, what: str) -> bytes:
         assert self._exchange is not None
         began = time.monotonic()
         try:
             kind, data = self._exchange.request(body, began + seconds, self._look)
         except TimeoutError:
             raise self._fail("timeout", f"no answer within the wall seconds of {what}") from None
-        except _CpuSpentError:
-            raise self._fail("timeout", _CPU_MESSAGE.format(self._limits.cpu_seconds)) from None
+        except _ExceededError as error:
+            raise self._fail(error.status, str(error)) from None
         except ForgedError as error:
             raise self._fail("protocol", str(error)) from None
         except ClosedError:
@@ -319,9 +305,27 @@ class Session:
         raise self._explain_report(kind, data)
 
     def _look(self) -> float:
-        """Return for how many seconds the CPU budget surely lasts; read the clock only if it might not."""
+        """Return for how many seconds nothing need be looked at; read clock and threads only if they might matter.
+
+        Raises:
+            _ExceededError: CPU seconds or threads.
+        """
+        if self._limits.threads == 1:  # the jail denies a second one
+            return self._look_at_cpu(1)
+        try:
+            # A folder for each: links to it are one a thread, and two. No file is opened.
+            threads = Path(f"/proc/{self._pid}/task").stat().st_nlink - 2
+        except (
+            FileNotFoundError
+        ):  # dead, as the channel will say; or a system without, where none are counted
+            threads = 0
+        if threads > self._limits.threads:
+            allowed = self._limits.threads
+            raise _ExceededError("error", f"it has {threads} threads; limits.threads allows it {allowed}")
+        return min(self._look_at_cpu(os.cpu_count() or 1), _THREADS_GLANCE)
+
+    def _look_at_cpu(self, cores: int) -> float:
         budget = self._limits.cpu_seconds
-        cores = 1 if self._limits.threads == 1 else os.cpu_count() or 1
         sure = budget / cores - (time.monotonic() - self._born)
         if sure > 0:
             return sure
@@ -330,7 +334,7 @@ class Session:
         except ProcessLookupError:  # its zygote is dead; the end of the channel will say so
             return _GLANCE
         if used >= budget:
-            raise _CpuSpentError
+            raise _ExceededError("timeout", _CPU_MESSAGE.format(budget))
         return max((budget - used) / cores, _GLANCE)
 
     def _explain_death(self) -> Failure:
@@ -345,7 +349,7 @@ class Session:
             return self._fail("died", "its process was killed (by SIGKILL), or it closed its channel")
         return self._fail("died", f"its process was killed by {name}")
 
-    def _explain_report(self, kind: int, data: bytearray) -> Failure:
+    def _explain_report(self, kind: int, data: bytes) -> Failure:
         try:
             report = wire.decode(data, _REPORT)
         except wire.WireError:

@@ -54,11 +54,12 @@ _CALLS: Final = {
     "select": _Call(23, None),
     "sched_yield": _Call(24, 124),
     "mremap": _Call(25, 216),
-    "madvise": _Call(28, 233),
+    "madvise": _Call(28, 233, "madvise"),
     "dup": _Call(32, 23),
     "dup2": _Call(33, None),
     "nanosleep": _Call(35, 101),
     "getpid": _Call(39, 172),
+    "recvmsg": _Call(47, 212, "channel"),
     "clone": _Call(56, 220, "thread"),
     "exit": _Call(60, 93),
     "uname": _Call(63, 160),
@@ -105,7 +106,7 @@ _CALLS: Final = {
     "statx": _Call(332, 291),
     "rseq": _Call(334, 293),
     "clone3": _Call(435, 435, "absent"),
-    "close_range": _Call(436, 436),
+    "close_range": _Call(436, 436, "close_range"),
     "openat2": _Call(437, 437, "absent"),
     "faccessat2": _Call(439, 439),
 }
@@ -115,6 +116,13 @@ _OPEN_DENIED = 0o3 | 0o100 | 0o1000 | 0o20000 | 0o20000000
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONCLEX FIOCLEX
 _FCNTLS = (1, 2, 3, 1030)  # GETFD SETFD GETFL DUPFD_CLOEXEC: F_SETOWN + F_SETSIG would signal a stranger
 _PRCTLS = (3, 15, 16, 0x53564D41)  # GET_DUMPABLE SET_NAME GET_NAME SET_VMA; PDEATHSIG must stay as it is
+_CHANNEL = 3
+_MADVISES = (
+    9,
+    100,
+    101,
+)  # REMOVE punches holes into shared memory; HWPOISON and SOFT_OFFLINE take pages away
+_CLOSE_RANGE_UNSHARE = 2
 _CLONE_THREAD = 0x10000
 _CLONE_SPACES = 0x7E020000 | 0x80  # every CLONE_NEW*
 
@@ -170,6 +178,11 @@ def _one_of(argument: int, values: tuple[int, ...], error: int) -> Code:
     return [_load(argument), *tests, _errno(error), _ret(_ALLOW)]
 
 
+def _none_of(argument: int, values: tuple[int, ...], error: int) -> Code:
+    tests = [(_JEQ, len(values) - at, 0, value) for at, value in enumerate(values)]
+    return [_load(argument), *tests, _ret(_ALLOW), _errno(error)]
+
+
 def _without(argument: int, mask: int, error: int) -> Code:
     return [_load(argument), (_JSET, 0, 1, mask), _errno(error), _ret(_ALLOW)]
 
@@ -200,6 +213,9 @@ def _rules(threads: bool) -> dict[str, Code]:
         "openat": _without(2, _OPEN_DENIED, errno.EACCES),
         "ioctl": _one_of(1, _IOCTLS, errno.ENOTTY),
         "fcntl": _one_of(1, _FCNTLS, errno.EPERM),
+        "channel": _one_of(0, (_CHANNEL,), errno.EPERM),
+        "madvise": _none_of(2, _MADVISES, errno.EPERM),
+        "close_range": _without(2, _CLOSE_RANGE_UNSHARE, errno.EPERM),
         "prctl": _one_of(0, _PRCTLS, errno.EPERM),
         "prlimit": prlimit,
         "thread": thread if threads else [_errno(errno.EPERM)],

@@ -11,9 +11,11 @@ import struct
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from evolve.fastcore.layout import fixed_layout
 from evolve.fastcore.zygote import END, FORK, FORKED, STATUS
 
 __all__ = ["Reaped", "Warden", "ZygoteDeadError", "ZygoteError"]
@@ -28,12 +30,17 @@ _ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC0",
     "PYTHONHASHSEED": "0",
+    "LD_BIND_NOW": "1",  # once here, not in every child, each in pages of its own
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "NUMBA_THREADING_LAYER": "workqueue",
+    # glibc gives freed memory back to the kernel, and takes it again page by page, by a threshold that the largest
+    # array so far sets: a program that first makes a large array for nothing was twice as fast. Never give back.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that every glibc takes
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
 }
 
 
@@ -56,20 +63,27 @@ class Reaped(NamedTuple):
 class Warden:
     """One zygote. Start it from a thread that lives as long as it: the kernel kills it with that thread."""
 
-    def __init__(self, preload: tuple[str, ...], unsafe: bool) -> None:
-        """Start a zygote and wait until it is warm.
+    def __init__(
+        self,
+        preload: tuple[str, ...],
+        unsafe: bool,
+        landlock: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
+        """Start a zygote and wait until it is warm; see `Runner` for the arguments.
 
         Raises:
             ZygoteError: it did not get ready, with its own words.
         """
-        settings = json.dumps({"path": _folders(preload), "preload": list(preload), "unsafe": unsafe})
+        how = {"unsafe": unsafe, "landlock": landlock, "compiled": compiled}
+        settings = json.dumps({"path": _folders(preload), "preload": list(preload), **how})
         script = Path(__file__).with_name("zygote.py")
         # Like -I, without -E: the environment is ours, and -E would ignore the hash seed. -S: no .pth file
         # runs.
         flags = ["-s", "-S", "-P", "-B"]
         ours, theirs = socket.socketpair()
         self._socket = ours
-        with theirs:
+        with theirs, fixed_layout():
             self._process = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, *flags, str(script), str(theirs.fileno()), str(os.getpid()), settings],
                 env=_ENVIRONMENT,
@@ -91,14 +105,14 @@ class Warden:
         ours.settimeout(_PATIENCE)
         self.level: str = text
 
-    def fork(self, channel: int, output: int) -> int:
-        """Fork a child with the two descriptors and return its process number.
+    def fork(self, descriptors: Sequence[int]) -> int:
+        """Fork a child with `Exchange.for_child` and return its process number.
 
         Raises:
             ZygoteDeadError: the zygote is dead.
         """
         try:
-            socket.send_fds(self._socket, [FORK], [channel, output])
+            socket.send_fds(self._socket, [FORK], list(descriptors))
         except OSError as error:
             raise ZygoteDeadError from error
         pid: int = FORKED.unpack(self._receive(FORKED.size))[0]

@@ -8,7 +8,6 @@ and child.
 import contextlib
 import gc
 import importlib
-import importlib.abc
 import importlib.util
 import io
 import json
@@ -29,7 +28,7 @@ from typing import Any, Final, NoReturn
 __all__ = ["END", "FORK", "FORKED", "STATUS"]
 
 FORK: Final = b"F"
-"""Command, with two descriptors (channel, output): fork a child; answers `FORKED`."""
+"""Command, with the child's descriptors (see `Exchange.for_child`): fork a child; answers `FORKED`."""
 END: Final = b"E"
 """Command: kill the child if it lives, reap it; answers `STATUS`."""
 FORKED: Final = struct.Struct("<q")
@@ -39,6 +38,7 @@ STATUS: Final = struct.Struct("<iddq")
 _HERE: Final = Path(__file__).resolve().parent
 _SUPERVISOR: Final = 3
 _DESCRIPTORS: Final = 64
+_MOST_HANDED: Final = 4
 _MANY: Final = 1 << 20
 _LIBRARIES: Final = ("numpy", "numba", "llvmlite")
 _SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo")
@@ -46,6 +46,7 @@ _SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/uran
 
 def _main() -> None:
     number, parent, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    _import_without_hooks()
     _adopt_package()
     from evolve.fastcore import jail
 
@@ -54,21 +55,30 @@ def _main() -> None:
     if number != _SUPERVISOR:
         os.dup2(number, _SUPERVISOR)  # low, so that no child can inherit it by a number beyond what it closes
     os.closerange(_SUPERVISOR + 1, _MANY)
+    # These two numbers are the child's memory files later: no library and no jail may open anything on them.
+    held = os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_RDONLY)
     supervisor = socket.socket(fileno=_SUPERVISOR)
     sys.excepthook = lambda kind, error, trace: _tell(
         supervisor, "error", "".join(traceback.format_exception(kind, error, trace))
     )
     _open_streams()
     sys.path += settings["path"]
-    from evolve.fastcore import child
+    from evolve.fastcore import channel, child, heap, rehearsal
 
+    assert held == (channel.ASKS, channel.ANSWERS)
     _preload(settings["preload"])
-    cage = jail.Jail(settings["unsafe"])
+    rehearsal.rehearse()
+    for name in ("heap", "rehearsal", "sealed"):  # no program's business
+        del sys.modules[f"evolve.fastcore.{name}"]
+    child.seed()
+    gc.collect()
+    heap.collapse()
+    cage = jail.Jail(settings["unsafe"], settings["landlock"], settings["compiled"])
     libraries = {name.partition(".")[0] for name in sys.modules} | set(_LIBRARIES)
     libraries -= {"evolve", "__main__"} | set(sys.stdlib_module_names)
     if not settings["unsafe"]:
         readable = list(_readable(libraries))
-        jail.restrict_files(readable)
+        jail.restrict_files(readable, settings["landlock"])
         jail.prepare_zygote()
     jail.die_with_parent(parent)  # again: a change of credentials may clear it
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -78,7 +88,19 @@ def _main() -> None:
     sys.excepthook = sys.__excepthook__  # from here on the socket carries answers to commands only
     sys.meta_path.insert(0, _ListedOnly(libraries))
     zygote = os.getpid()
-    _serve(supervisor, lambda: child.run(cage, zygote))
+    _serve(supervisor, held, lambda shared: child.run(cage, zygote, supervisor, shared))
+
+
+def _import_without_hooks() -> None:
+    """Import what would run code of its own in every child, to mend locks and seeds: 0.1 ms each.
+
+    Nothing is to mend there: the zygote has one thread, holds no lock when it forks, and seeds for its children.
+    """
+    register = os.register_at_fork
+    os.register_at_fork = lambda **_hooks: None
+    for name in ("random", "threading"):
+        importlib.import_module(name)
+    os.register_at_fork = register
 
 
 def _adopt_package() -> None:
@@ -123,13 +145,24 @@ def _preload(preload: list[str]) -> None:
 def _readable(libraries: set[str]) -> Iterator[Path]:
     """What a program may read, singly: Landlock cannot subtract, and problems and scorers lie near by."""
     yield from map(Path, _SYSTEM_FILES)
-    for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}:
-        yield from (entry for entry in Path(folder).iterdir() if not entry.name.endswith("-packages"))
+    standard = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    for folder in standard:
+        yield from (entry for entry in folder.iterdir() if not entry.name.endswith("-packages"))
     for top in sorted(libraries):
         yield from _package_files(top)
     for folder in _library_folders():
-        with contextlib.suppress(OSError):
-            yield from (entry for entry in Path(folder).iterdir() if ".so" in entry.name and entry.is_file())
+        if not any(folder.is_relative_to(known) for known in standard):
+            yield from _libraries_in(folder)
+
+
+def _libraries_in(folder: Path) -> Iterator[Path]:
+    # Every program pays for every rule when it enters a domain of its own (0.2 us each): a system's folder of a
+    # thousand libraries is one rule, where no packages lie below it.
+    with contextlib.suppress(OSError):
+        if folder.is_relative_to("/usr/lib") and not any(folder.glob("python*")):
+            yield folder
+        else:
+            yield from (entry for entry in folder.iterdir() if ".so" in entry.name and entry.is_file())
 
 
 def _package_files(top: str) -> Iterator[Path]:
@@ -144,7 +177,7 @@ def _package_files(top: str) -> Iterator[Path]:
             yield Path(spec.origin)
 
 
-class _ListedOnly(importlib.abc.MetaPathFinder):
+class _ListedOnly:
     """Says "no such module" of what is not listed: a PermissionError would break optional imports."""
 
     def __init__(self, libraries: set[str]) -> None:
@@ -156,26 +189,25 @@ class _ListedOnly(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {fullname!r} ({hint})", name=fullname)
 
 
-def _library_folders() -> set[str]:
+def _library_folders() -> set[Path]:
     """Return the folders that shared libraries of this process came from, for those that are loaded later."""
     try:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         return set()
     loaded = (line.split(maxsplit=5)[-1] for line in lines if ".so" in line)
-    return {str(Path(name).parent) for name in loaded if "-packages" not in name and name.startswith("/")}
+    return {Path(name).parent for name in loaded if "-packages" not in name and name.startswith("/")}
 
 
-def _serve(supervisor: socket.socket, start_child: Callable[[], NoReturn]) -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
+def _serve(supervisor: socket.socket, held: tuple[int, int], start_child: Callable[[bool], NoReturn]) -> None:
     pid = 0
     while True:
-        message, descriptors, _flags, _address = socket.recv_fds(supervisor, 1, 2)
+        message, descriptors, _flags, _address = socket.recv_fds(supervisor, 1, _MOST_HANDED)
         if message == FORK:
             pid = os.fork()
             if pid == 0:
-                _arrange(null, *descriptors)
-                start_child()
+                _arrange(held, descriptors)
+                start_child(len(descriptors) == _MOST_HANDED)
             for descriptor in descriptors:
                 os.close(descriptor)
             supervisor.sendall(FORKED.pack(pid))
@@ -186,11 +218,13 @@ def _serve(supervisor: socket.socket, start_child: Callable[[], NoReturn]) -> No
             os._exit(0)
 
 
-def _arrange(null: int, channel: int, output: int) -> None:
-    # The channel takes the place of the supervisor's socket, which closes it; nothing above it survives.
-    for number, target in ((null, 0), (output, 1), (output, 2), (channel, 3)):
+def _arrange(held: tuple[int, int], descriptors: list[int]) -> None:
+    # The channel takes the place of the supervisor's socket, which closes it. Whatever else is open here the child
+    # closes once it is confined: the jail may need some of it until then.
+    channel, output, *files = descriptors
+    streams = (held[0], 0), (output, 1), (output, 2), (channel, _SUPERVISOR)
+    for number, target in (*streams, *zip(files, held, strict=False)):
         os.dup2(number, target)
-    os.closerange(4, _DESCRIPTORS)
 
 
 def _end(pid: int) -> bytes:

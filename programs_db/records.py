@@ -166,7 +166,7 @@ class Evaluation:
         cpu_seconds: CPU of the program, read from outside it.
         wall_seconds: wall time, likewise.
         memory: peak resident bytes; 0 where it was interpreted.
-        isolation: "interpreted", "basic", "strict" or "none".
+        isolation: "interpreted", "strict" or "none" ("basic" in ledgers of version 0.1.0).
         origin: number of the proposal whose evaluation this one repeats (canonical duplicate), or None.
     """
 

@@ -63,13 +63,14 @@ def _installed() -> Iterator[str]:
 
 
 def _compiled() -> _Finding:
-    if clock.COMPILED:
+    absent = [name for name, there in (("clock", clock.COMPILED), ("jail", jail.COMPILED)) if not there]
+    if not absent:
         return _Finding("compiled extensions", "ok", "all present")
     return _Finding(
         "compiled extensions",
         "warning",
-        "the clock reader is not compiled; Python's own reads the same figures some microseconds slower: "
-        "install a C compiler and reinstall",
+        f"not compiled: {', '.join(absent)}; Python does the same, some microseconds a program slower: "
+        "install a C compiler and Python's headers, and reinstall",
     )
 
 
@@ -79,14 +80,15 @@ def _jail() -> Iterator[_Finding]:
         yield _Finding(
             "jail",
             "failed",
-            f"programs cannot be confined: {told['missing']}; --unsafe would run them with your rights",
+            f"level none, programs cannot be confined: {told['missing']}; --unsafe would run them with your rights",
         )
         return
     yield _Finding(
-        "jail", "ok", f"level {told['level']}; seccomp: {told['seccomp']}; rlimits: {told['rlimits']}"
+        "jail",
+        "ok",
+        f"level strict, {told['applied']}; seccomp: {told['seccomp']}; Landlock: {told['landlock']}; "
+        f"rlimits: {told['rlimits']}",
     )
-    landlock = "warning" if told["missing"] else "ok"
-    yield _Finding("landlock", landlock, told["missing"] or told["landlock"])
 
 
 def _cores() -> _Finding:

@@ -91,7 +91,7 @@ def test_a_better_baseline_is_pointed_at():
     told = {
         "objective": {"name": "size", "direction": "max", "unit": ""},
         "statuses": {"ok": 1},
-        "isolation": "basic",
+        "isolation": "strict",
         "seed_program": {"value": 1.0},
         "best": {"value": 2.0},
         "baselines": {"grid": {"value": 3.0}, "poor": {"value": 1.5}, "broken": {"value": None}},

@@ -52,14 +52,14 @@ def test_an_expression_is_interpreted_and_a_loop_is_jailed_to_the_same_score(jud
     plain = made.judge(Job(NUMPY + "def guess(x):\n    return np.sqrt(x) + 1.5\n")).evaluation
     looped = "def guess(x):\n    for i in range(2):\n        y = np.sqrt(x)\n    return y + 1.5\n"
     loop = made.judge(Job(NUMPY + looped))
-    assert (plain.isolation, loop.evaluation.isolation) == ("interpreted", "basic")
+    assert (plain.isolation, loop.evaluation.isolation) == ("interpreted", "strict")
     assert plain.scores == loop.evaluation.scores
 
 
 def test_what_the_interpreter_will_not_run_goes_to_the_jail(judge):
     source = "def guess(x):\n    a = 99999999999 * 99999999999\n    return x + a * 0\n"
     evaluation = judge().judge(Job(source)).evaluation
-    assert (evaluation.status, evaluation.isolation) == ("ok", "basic")
+    assert (evaluation.status, evaluation.isolation) == ("ok", "strict")
 
 
 @pytest.mark.parametrize("shape", ["{}", "{}\n    for _ in range(1):\n        pass"])
@@ -129,7 +129,7 @@ def test_a_step_program_without_notes_passes_though_its_state_is_changed_in_plac
     made = judge(**STEP)
     evaluation = made.judge(Job(made.problem.block)).evaluation
     assert evaluation.status == "ok", evaluation
-    assert evaluation.isolation == "basic"
+    assert evaluation.isolation == "strict"
 
 
 @pytest.mark.parametrize(

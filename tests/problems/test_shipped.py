@@ -42,8 +42,8 @@ def test_the_same_program_scores_the_same_twice_and_jailed_as_interpreted(judge)
     head, body = problem.block.rsplit("    return ", 1)
     looped = judge.judge(Job(f"{head}    for _ in range(1):\n        pass\n    return {body}")).evaluation
     assert (once.objective, once.scores) == (looped.objective, looped.scores)
-    assert looped.isolation == "basic"
-    assert once.isolation == ("basic" if problem.name == "circle_packing" else "interpreted")
+    assert looped.isolation == "strict"
+    assert once.isolation == ("strict" if problem.name == "circle_packing" else "interpreted")
 
 
 def test_measures_of_the_seed_lie_inside_their_bounds(judge):

@@ -112,7 +112,7 @@ def exact(value):
 def measured_out(commit):
     """The same commit, measured on a slower machine."""
     evaluation = commit.evaluation and dataclasses.replace(
-        commit.evaluation, cpu_seconds=9.0, wall_seconds=9.5, memory=99, isolation="basic"
+        commit.evaluation, cpu_seconds=9.0, wall_seconds=9.5, memory=99, isolation="strict"
     )
     proposal = dataclasses.replace(commit.proposal, seconds=7.0)
     return dataclasses.replace(commit, proposal=proposal, evaluation=evaluation)

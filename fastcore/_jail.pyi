@@ -1,0 +1,3 @@
+from collections.abc import Sequence
+
+def confine(parent: int, caps: Sequence[tuple[int, int]], ruleset: int, code: bytes) -> tuple[int, int]: ...
