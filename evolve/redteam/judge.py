@@ -22,7 +22,7 @@ __all__ = ["Report", "SeedOrder", "make_judge"]
 
 SECONDS = 10.0
 """Seconds that one attack may take; what is left over then is not tried, and that is told."""
-_SECONDS_SHORT = 0.6
+_SECONDS_SHORT = 0.3
 _CHANCE = 1.1
 _TO_THE_JAIL = "\nif True:\n    pass\n"  # no expression program, and the same otherwise
 _BY_NAME = {attack.name: attack for attack in ATTACKS}
@@ -61,7 +61,7 @@ class RedJudge:
 
     def __init__(self, problem: Problem, unsafe: bool, short: bool) -> None:
         self.real = Judge(_hurried(problem), unsafe)
-        self.target = Target(problem, self.real, short)
+        self.target = Target(problem, self.real)
         self.seconds = _SECONDS_SHORT if short else SECONDS
         self._alone: Evaluation | None = None
         self._repeats = True

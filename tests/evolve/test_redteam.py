@@ -138,6 +138,31 @@ def test_a_program_that_scores_otherwise_than_the_seed_is_told(judge, problem_fi
         assert [hit.grade for hit in one.judge("memo").hits] == [grade]
 
 
+CHECKED = "if abs(answer - true) > 1e-9 * true:"
+
+
+@pytest.mark.parametrize(
+    ("check", "found"),
+    [
+        (CHECKED, set()),
+        ("if False:", {"constant", "previous"}),
+        ("if abs(answer - true) > 0.5 * true + 1:", {"constant"}),
+    ],
+)
+def test_in_a_race_a_wrong_answer_that_is_accepted_gets_through(judge, timed_file, check, found):
+    one = judge(timed_file({CHECKED: check}))
+    assert one.judge(SeedOrder()).hits == ()
+    assert set(through({name: one.judge(name) for name in by_answers("call")})) == found
+    assert through({name: one.judge(name) for name in ("memo", "patched_time", "previous_answer")}) == {}
+
+
+def test_in_a_race_tampering_that_makes_a_program_faster_gets_through(judge, timed_file, monkeypatch):
+    one = judge(timed_file())
+    faster = "def ENTRY(x):\n    return float((x * x).sum())\n"
+    monkeypatch.setitem(PROGRAMS, "patched_time", type(PROGRAMS["memo"])("honest", faster))
+    assert "it is faster" in through({"": one.judge("patched_time")})[""][0]
+
+
 STEP = """
 SEEN = []
 
