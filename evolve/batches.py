@@ -4,15 +4,15 @@ No race sees a batch twice. The races of different programs may: drawing inputs 
 they are for, so the first batches of a shared stream are kept, within bounds. Knows problems, and no process.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from evolve.fastcore.sealed import Sealed
-from evolve.fastcore.wire import WireError, encode
+from evolve.fastcore.wire import TRUSTED, WireError, decode, encode
 from evolve.programs_db.records import Status
 from evolve.scoring import Scorer, Stopped
 from evolve.speed import ALL, ON_CASE
@@ -21,15 +21,41 @@ from evolve.statement import Case, Problem
 __all__ = ["Batch", "Batches", "Dealer"]
 
 _KEPT_BYTES = 256 << 20
-_COPIES = 3  # of a batch's bytes: inputs, their encoded form, and `hidden`, which is taken to be as large
+_OBJECT_BYTES = 64  # what a small Python object takes, about
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One call of `Problem.fresh`: its cases, and the inputs of each as they are sent."""
+    """One call of `Problem.fresh`.
+
+    Attributes:
+        cases: the cases; arrays among their inputs are read-only views of what is sent.
+        bodies: the inputs of each as they are sent.
+    """
 
     cases: tuple[Case, ...]
     bodies: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return sum(map(len, self.bodies)) + _size([case.hidden for case in self.cases])
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes) + _OBJECT_BYTES
+    if isinstance(value, str | bytes):
+        return len(value) + _OBJECT_BYTES
+    if isinstance(value, Mapping):
+        return _OBJECT_BYTES + sum(_size(key) + _size(item) for key, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return _OBJECT_BYTES + sum(map(_size, value))
+    return _OBJECT_BYTES
+
+
+def _with(case: Case, inputs: tuple[Any, ...]) -> Case:
+    return replace(case, inputs=inputs)
 
 
 class Batches:
@@ -61,7 +87,9 @@ class Batches:
         cases = self.scorer.trusted("fresh", fresh, Case(f"of batch {number}"))
         self._check(cases)
         try:
-            return Batch(tuple(cases), tuple(encode(case.inputs) for case in cases))
+            bodies = tuple(encode(case.inputs) for case in cases)
+            inputs = [decode(body, TRUSTED, views=True) for body in bodies]
+            return Batch(tuple(map(_with, cases, inputs)), bodies)
         except WireError as error:
             raise Stopped(
                 Status.UNSCORABLE, f"fresh() gives inputs that are not plain data: {error}"
@@ -72,10 +100,9 @@ class Batches:
         if number < len(self._kept):
             return self._kept[number]
         batch = self.draw((0,), number)
-        size = _COPIES * sum(map(len, batch.bodies))
-        if number == len(self._kept) and size <= self._room:
+        if number == len(self._kept) and batch.size <= self._room:
             self._kept.append(batch)
-            self._room -= size
+            self._room -= batch.size
         return batch
 
     def _check(self, cases: Sequence[Case]) -> None:

@@ -51,23 +51,32 @@ class Confirmation:
         result: ratio, interval, pairs and so on; None where the program was wrong.
         wrong: for each kind of case on which it failed ("cases", "strategy", a suite's name), how.
         counterexample: the simplest inputs that it answers wrong, if the strategy gave any.
+        failed: why nothing was established: the problem's own functions or baseline failed.
     """
 
     seed: int
     result: Mapping[str, Any] | None
     wrong: Mapping[str, str]
     counterexample: str = ""
+    failed: str = ""
 
     @property
     def confirmed(self) -> bool:
         """Whether it is right on everything and faster than the baseline."""
-        return not self.wrong and self.result is not None and self.result["verdict"] == "faster"
+        return (
+            not self.wrong
+            and not self.failed
+            and self.result is not None
+            and self.result["verdict"] == "faster"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """As in a run's document."""
         told = {"confirmed": self.confirmed, "seed": self.seed, **(self.result or {})}
         if self.wrong:
             told["wrong"] = dict(self.wrong)
+        if self.failed:
+            told["failed"] = self.failed
         if self.counterexample:
             told["counterexample"] = self.counterexample
         return told
@@ -93,16 +102,16 @@ def confirm(timing: Timing, session: Jailed, source: str, order: ConfirmOrder) -
             figures = _figures(timing, result)
         except (Stopped, Failure) as fault:
             scored = Scored(Status(fault.status), fault.message, traceback=fault.traceback)
-            hunt.wrong["cases"] = f"{fault.status}: {fault.message}"
+            hunt.note("cases", fault)
         session.finish()  # its place is needed
-        if scored.status is not Status.UNSCORABLE:
+        if not hunt.failed:
             hunt.suites()
             if order.examples:
                 hunt.strategy(order)
     if hunt.wrong and scored.status is Status.OK:
         kind, why = next(iter(hunt.wrong.items()))
         scored = Scored(Status.REJECTED, f"{kind}: {why}")
-    return scored, Confirmation(order.seed, figures, hunt.wrong, hunt.counterexample)
+    return scored, Confirmation(order.seed, figures, hunt.wrong, hunt.counterexample, hunt.failed)
 
 
 def _figures(timing: Timing, result: Result) -> dict[str, Any]:
@@ -129,14 +138,25 @@ class _Hunt:
         self.source = source
         self.wrong: dict[str, str] = {}
         self.counterexample = ""
+        self.failed = ""
         self._session: Jailed | None = None
+
+    def note(self, kind: str, fault: Stopped | Failure) -> str:
+        """Keep what went wrong on a kind of case, and say it; of what is not the program's fault, say so."""
+        told = f"{fault.status}: {fault.message}"
+        if fault.status == Status.UNSCORABLE:
+            self.failed = told
+        else:
+            self.wrong[kind] = told
+        return told
 
     def suites(self) -> None:
         """The unseen cases, each suite in a process of its own."""
         for name, cases in self.timing.problem.unseen.items():
-            why = next(filter(None, map(self._fault, cases)), "")
-            if why:
-                self.wrong[name] = why
+            for case in cases:
+                if fault := self._fault(case):
+                    self.note(name, fault)
+                    break
             self._end()
 
     def strategy(self, order: ConfirmOrder) -> None:
@@ -144,25 +164,34 @@ class _Hunt:
         strategy = self.timing.problem.strategy
         if strategy is None:
             return
+        faults: dict[str, Stopped | Failure] = {}
+
+        def wrong(case: Case) -> bool:
+            fault = self._fault(case)
+            if fault is not None:
+                faults[shown(case)] = fault
+            return fault is not None
+
         try:
-            case = falsify(
-                strategy, lambda case: bool(self._fault(case)), order.examples, order.seed, _SHRINK_SECONDS
-            )
+            case = falsify(strategy, wrong, order.examples, order.seed, _SHRINK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - a strategy is the problem's own code
+            self.failed = f"strategy raised {type(error).__name__}: {error}"
+        else:
             if case is not None:
-                self.wrong["strategy"] = self._fault(case) or "a wrong answer, that did not come again"
                 self.counterexample = shown(case)
+                self.note("strategy", faults[self.counterexample])
         finally:
             self._end()
 
-    def _fault(self, case: Case) -> str:
-        """What is wrong with the answer to a case; "" if nothing is."""
+    def _fault(self, case: Case) -> Stopped | Failure | None:
+        """What is wrong with the answer to a case."""
         if self._session is None or not self._session.alive:
             self._session = self.timing.start("program", self.source, self.timing.problem.limits)
         try:
             self.timing.answer(self._session, case)
         except (Stopped, Failure) as fault:
-            return f"{fault.status}: {fault.message}"
-        return ""
+            return fault
+        return None
 
     def _end(self) -> None:
         if self._session is not None:

@@ -265,9 +265,9 @@ def _patience(problem: Problem) -> float:
     cases = max(len(suite) for suite in (problem.cases, *problem.unseen.values())) * problem.repeats
     limits = problem.limits
     longest = limits.setup_seconds + cases * (limits.seconds + 2.0 * problem.score_seconds)
-    if problem.speed:  # the longest race is a confirmation's: both contestants may use up their CPU seconds
-        longest += 2.0 * limits_of(problem, ConfirmOrder(0).looks[-1]).cpu_seconds
-    return 60.0 + 5.0 * longest
+    # The longest race is a confirmation's, in which both contestants may use up their CPU seconds.
+    race = 2.0 * limits_of(problem, ConfirmOrder(0).looks[-1]).cpu_seconds if problem.speed else 0.0
+    return 60.0 + 5.0 * longest + race
 
 
 class Evaluator:

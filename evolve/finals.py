@@ -88,6 +88,8 @@ async def _raced(evaluator: Evaluator, source: str, order: ConfirmOrder) -> Line
     evaluation, confirmation = judged.evaluation, judged.confirmation
     assert confirmation is not None
     failures = {"" if kind == "cases" else kind: why for kind, why in confirmation.wrong.items()}
+    if confirmation.failed:
+        failures[""] = confirmation.failed
     return Line(text_hash(source), evaluation.objective, {}, failures, confirmation.as_dict())
 
 

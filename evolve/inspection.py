@@ -258,11 +258,12 @@ def _cost(problem: Problem, worker: _Worker, unsafe: bool) -> Check:
     # In form `step` the problem's simulation waits for the program: that time is the program's.
     trusted = max(0.0, trusted - (program if problem.form == "step" else 0.0))
     overhead = max(0.0, 1 - (program + trusted) / each)
+    ours = "the baseline, fresh inputs and our overhead" if problem.speed else "our overhead"
     return Check(
         "cost",
         "ok",
         f"one evaluation of the seed takes {_time(each)}: {_time(program)} in the program, {_time(trusted)} "
-        f"in the problem's functions, {100 * overhead:.0f} % is our overhead; one worker buys some "
+        f"in the problem's functions, {100 * overhead:.0f} % is {ours}; one worker buys some "
         f"{60 / each:,.0f} proposals a minute",
         {
             "seconds": each,

@@ -31,7 +31,7 @@ class Speed(Objective):
         unit: for people.
     """
 
-    baseline: str
+    baseline: str = ""
 
     def __init__(self, baseline: str, name: str = "speedup", unit: str = "x") -> None:
         for field, value in (("name", name), ("direction", "max"), ("unit", unit), ("baseline", baseline)):

@@ -66,6 +66,10 @@ def headline_of_speed(document: Document) -> Text:
         return Text(name, style="bold").append(f"{spoken(found)}; confirmed", style="bold green")
     if found.get("wrong"):
         return Text(f"{name}not confirmed: the best program is wrong", style="bold red")
+    if found.get("failed"):
+        return Text(
+            f"{name}not confirmed: the problem's own functions failed: {found['failed']}", style="bold red"
+        )
     if found["verdict"] == "slower":
         none = f"none found: best is {ratio(found['speedup'])} {_interval(found)} the speed of {found['baseline']}"
         return Text(f"{name}{none}", style="bold yellow")

@@ -30,8 +30,11 @@ __all__ = ["Heat", "Role", "Start", "Timing", "limits_of"]
 EXAMPLES = 40
 """Cases drawn from the problem's strategy once a judge, for every program of a search."""
 
-_SEARCH = Rules(looks=(6, 10, 16, 26, 42, 64), precision=0.015, stop_when_decided=False)
-"""In a search, a program below its floor is given up at the first looks, another one is measured to 1.5 %."""
+# A first race only tells whether a program is worth a second, whose figure is kept. No interval is narrower than the
+# resolution of a race, 1 %.
+_SEARCH = Rules(looks=(6, 10, 16, 26, 42, 64), precision=0.03, stop_when_decided=False)
+_KEPT = replace(_SEARCH, precision=0.02)
+"""In a search, a program below its floor is given up at the first looks, another one is measured to 3 %."""
 
 _PATIENCE = 2.4
 """CPU of both contestants after which a race is given up, in batches of the baseline for each pair of the last look:
@@ -118,7 +121,8 @@ class Timing:
         stream = None if heat.round == 0 else (heat.round, number)
         with self.scorer.watching():
             scores, compiling = self.all_right(session, heat.suite)
-            result = self.race(session, stream, replace(_SEARCH, floor=heat.floor), number)
+            rules = _SEARCH if heat.round == 0 else _KEPT
+            result = self.race(session, stream, replace(rules, floor=heat.floor), number)
         return self.scored(session, result, scores, compiling)
 
     def all_right(self, session: Jailed, suite: str = "") -> tuple[dict[str, Mapping[str, float]], float]:

@@ -87,7 +87,7 @@ class Channel:
             return self._mapped_file()
         block = np.empty(self._length + ALIGNMENT, np.uint8)
         start = -block.__array_interface__["data"][0] % ALIGNMENT
-        room = memoryview(block)[start : start + self._length]
+        room = block.data[start : start + self._length]
         if self._place == IN_ASKS:  # copied: what the program keeps of it must outlive the next call
             assert self._asks is not None
             room[:] = memoryview(self._asks)[: self._length]

@@ -135,9 +135,10 @@ def _load(source: str, entry_name: str, timed: bool) -> Callable[..., Any]:
 
 
 def _answer(channel: Channel, answer_bytes: int, nonce: bytes, work: Callable[[], Any]) -> None:
-    body: bytes | bytearray = bytearray()
+    body: bytes | bytearray
     try:
-        wire.encode_into(body, work())
+        body = answered = bytearray()
+        wire.encode_into(answered, work())
         kind = ANSWER
         if len(body) > answer_bytes:
             raise ValueError(f"the answer takes {len(body)} bytes; at most {answer_bytes} are allowed")

@@ -97,7 +97,7 @@ def _import_without_hooks() -> None:
     Nothing is to mend there: the zygote has one thread, holds no lock when it forks, and seeds for its children.
     """
     register = os.register_at_fork
-    os.register_at_fork = lambda **_hooks: None  # type: ignore[assignment]
+    os.register_at_fork = lambda **_hooks: None
     for name in ("random", "threading"):
         importlib.import_module(name)
     os.register_at_fork = register

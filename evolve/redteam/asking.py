@@ -31,6 +31,7 @@ ALONE: Final[dict[str, Any]] = {
     "repeats": 1,
     "baselines": {},
     "fresh": None,
+    "strategy": None,
     "certify": None,
 }
 """What a problem loses when each answer is asked about alone."""

@@ -88,9 +88,9 @@ _DECISIONS = {
 
 _ANSWERS = (
     Attack("state", "honest answers again: at once, after wrong ones, cases turned round", _STATELESS, 61,
-           ("call", "table"), True, semantic.state),
+           _ANY, True, semantic.state),
     Attack("honest", "honest answers are certified as they are scored", "let certify and score say the same", 0,
-           ("call", "table"), True, semantic.honest),
+           _ANY, True, semantic.honest),
     Attack("nonfinite", "NaN, infinities, and texts that become them",
            "declare returns=Array(...) or Real(), and write rules that NaN fails: `if not d >= r: raise`", 60,
            short=True, run=numeric.nonfinite),
@@ -132,7 +132,7 @@ _ANSWERS = (
     Attack("nonfinite_table", "tables of NaN and infinities", "let simulate treat -inf as never", 60, ("table",), True,
            tables.nonfinite_table),
     Attack("constant_table", "tables of one number", "a better seed or a baseline; look at the rule for ties", 78,
-           ("table",), True, tables.constant_table),
+           ("table",), False, tables.constant_table),
     Attack("extreme_table", "huge and denormal priorities", "compare priorities, do not compute with them", 60,
            ("table",), True, tables.extreme_table),
     Attack("other_table", "wrong shapes and kinds, other orders", "let simulate take any table of numbers", 0,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evolve.evaluator import Job, Judge, Judged
+from evolve.evaluator import Job, Judge
 from evolve.loader import factory_of
-from evolve.programs_db.records import Status
+from evolve.programs_db.records import Evaluation, Status
 from evolve.redteam.attacks import ATTACKS
 from evolve.redteam.programs import MARK, PROGRAMS, Program, source_of
 from evolve.redteam.target import Enough, Hit, Target
@@ -22,7 +22,8 @@ __all__ = ["Report", "SeedOrder", "make_judge"]
 
 SECONDS = 10.0
 """Seconds that one attack may take; what is left over then is not tried, and that is told."""
-_SECONDS_SHORT = 0.6
+_SECONDS_SHORT = 0.3
+_CHANCE = 1.1
 _TO_THE_JAIL = "\nif True:\n    pass\n"  # no expression program, and the same otherwise
 _BY_NAME = {attack.name: attack for attack in ATTACKS}
 
@@ -59,14 +60,15 @@ class RedJudge:
     """
 
     def __init__(self, problem: Problem, unsafe: bool, short: bool) -> None:
-        self.judge_ = Judge(_hurried(problem), unsafe)
-        self.target = Target(problem, self.judge_, short)
+        self.real = Judge(_hurried(problem), unsafe)
+        self.target = Target(problem, self.real)
         self.seconds = _SECONDS_SHORT if short else SECONDS
-        self._alone: Judged | None = None
+        self._alone: Evaluation | None = None
+        self._repeats = True
 
     def close(self) -> None:
         """End the zygotes."""
-        self.judge_.close()
+        self.real.close()
 
     def judge(self, payload: "SeedOrder | str") -> Report:
         """Make the attack of that name, or look at the seed."""
@@ -77,7 +79,7 @@ class RedJudge:
             self._look_at_seed()
             return Report(tuple(self.target.hits), 0, False, time.monotonic() - started)
         if _BY_NAME[payload].run is None:
-            self._program(payload, PROGRAMS[payload])
+            self._program(PROGRAMS[payload])
         else:
             cut = self._answers(payload)
         self.target.end()
@@ -93,67 +95,77 @@ class RedJudge:
         return False
 
     def _look_at_seed(self) -> None:
-        alone = self._seed().evaluation
+        alone = self._seed()
         if self.target.broken:
             self.target.hit("failed", self.target.broken)
         elif alone.status is not Status.OK:
             told = f"{alone.status.value}: {alone.message}"
             self.target.hit("failed", f"the seed program does not score: {told}")
 
-    def _seed(self) -> Judged:
-        """The seed, jailed whatever it is, as hostile programs are."""
+    def _seed(self) -> Evaluation:
+        """The seed, jailed whatever it is, as hostile programs are; made twice, to know whether it repeats."""
         if self._alone is None:
-            block = self.target.problem.block.rstrip()
-            self._alone = self.judge_.judge(Job(block + _TO_THE_JAIL))
+            job = Job(self.target.problem.block.rstrip() + _TO_THE_JAIL)
+            self._alone = self.real.judge(job).evaluation
+            self._repeats = _alike(self._alone, self.real.judge(job).evaluation)
         return self._alone
 
-    def _program(self, name: str, program: Program) -> None:
-        target, seed = self.target, self._seed().evaluation
+    def _program(self, program: Program) -> None:
+        target, seed = self.target, self._seed()
         target.tried += 1
-        made = self.judge_.judge(Job(source_of(target.problem, program))).evaluation
+        made = self.real.judge(Job(source_of(target.problem, program))).evaluation
         if MARK in made.output:
             found = made.output.split(MARK, 1)[1].splitlines()[0]
             target.hit("failed", f"the program found what it should not: {clean(found, 200)}")
         if clean(made.output, 1 << 30) != made.output or clean(made.message) != made.message:
             target.hit("failed", "control characters of a program reach what is shown")
-        if made.status is not Status.OK or made.objective is None or seed.objective is None:
-            self._note(name, program, made.status, made.message)
-            return
-        same = made.objective == seed.objective and made.behaviour == seed.behaviour
-        if program.answers == "none":
-            target.hit("failed", f"it scores {made.objective:.6g} without an answer")
-        elif program.answers == "honest" and not same:
-            target.hit(
-                "failed", f"with the seed's answers it scores {made.objective!r}, the seed {seed.objective!r}"
-            )
-        elif program.answers == "notes" and not same and target.problem.form == "step":
-            target.hit(
-                "failed",
-                f"its decisions depend on more than their arguments, and it scores {made.objective:.6g}",
-            )
-        elif not same and self._beats_all(made.objective):
-            target.hit(
-                "warning",
-                f"look at this: it scores {made.objective:.6g}, better than the seed and every baseline",
-            )
+        if made.status is Status.UNSCORABLE:
+            target.hit("warning", f"unscorable (caught, but each costs): {made.message}")
+        if made.status is Status.OK and made.objective is not None and not _alike(made, seed):
+            self._scores(program, made, made.objective)
 
-    def _note(self, name: str, program: Program, status: Status, message: str) -> None:
-        """A program that answers honestly should score; where it does not, it is only stopped."""
-        if status is Status.UNSCORABLE:
-            self.target.hit("warning", f"unscorable (caught, but each costs): {message}")
-        elif program.answers == "honest" and name == "memo":
-            self.target.hit(
-                "warning", f"a program that remembers its answers ends as {status.value}: {message}"
+    def _scores(self, program: Program, made: Evaluation, value: float) -> None:
+        """A hostile program has a score that is not the seed's."""
+        target, seed = self.target, self._seed()
+        if program.answers == "none":
+            target.hit("failed", f"it scores {value:.6g} without an answer")
+        elif program.answers == "honest":
+            if self._repeats:
+                target.hit(
+                    "failed", f"with the seed's answers it scores {value!r}, the seed {seed.objective!r}"
+                )
+            elif _faster(made, seed):
+                target.hit(
+                    "failed",
+                    f"with the seed's answers it is faster: {value:.4g}, the seed {seed.objective:.4g}",
+                )
+        elif program.answers == "notes" and self._repeats and target.problem.form == "step":
+            target.hit(
+                "failed", f"its decisions depend on more than their arguments, and it scores {value:.6g}"
+            )
+        elif not target.timed and self._beats_all(value):
+            target.hit(
+                "warning", f"look at this: it scores {value:.6g}, better than the seed and every baseline"
             )
 
     def _beats_all(self, value: float) -> bool:
         problem = self.target.problem
-        honest = [self._seed(), *(self.judge_.judge(Job(source)) for source in problem.baselines.values())]
-        values = [one.evaluation.objective for one in honest]
+        jobs = [Job(source) for source in problem.baselines.values()]
+        values = [self._seed().objective, *(self.real.judge(job).evaluation.objective for job in jobs)]
         return all(
             known is None or (problem.objective.better(value, known) and self.target.differ(value, known))
             for known in values
         )
+
+
+def _alike(one: Evaluation, other: Evaluation) -> bool:
+    return (one.objective, one.behaviour) == (other.objective, other.behaviour)
+
+
+def _faster(made: Evaluation, seed: Evaluation) -> bool:
+    """Whether a race says so: one interval above the other, by more than chance moves many of them."""
+    low, high = (one.scores.get("all", {}).get(name) for one, name in ((made, "low"), (seed, "high")))
+    return low is not None and high is not None and low > _CHANCE * high
 
 
 def _hurried(problem: Problem) -> Problem:

@@ -32,10 +32,19 @@ def honest(target: Target) -> None:
     """What honest programs answer is certified as it is scored."""
     for known in target.honest:
         target.attempt(f"the answer of {known.who}", known.answer, known.case)
+    if target.problem.form == "step" and target.problem.certify is not None:
+        for who, source in target.sources().items():
+            judged = target.judge.judge(Job(source, detail=True))
+            for case in target.cases:
+                if judged.outcomes is not None and case.name in judged.outcomes:
+                    value = judged.evaluation.scores[case.name][target.problem.objective.name]
+                    target.compare_outcome(who, judged.outcomes[case.name], case, value)
 
 
 def state(target: Target) -> None:
     """The same answer scores the same again: at once, after hostile answers, and with the cases turned round."""
+    if target.problem.form == "step":
+        _same_program(target)
     for _ in range(2):
         for known in target.honest:
             _again(target, known, "scored twice")
@@ -44,6 +53,18 @@ def state(target: Target) -> None:
             target.attempt("a wrong answer between honest ones", bad, known.case)
     for known in reversed(target.honest):
         _again(target, known, "scored again after other answers, the last case first")
+
+
+def _same_program(target: Target) -> None:
+    """In form `step` there are no answers to score again, but programs."""
+    first: dict[str, Any] = {}
+    for _ in range(2):
+        for who, source in target.sources().items():
+            made = target.judge.judge(Job(source)).evaluation
+            target.tried += 1
+            told = made.objective, made.status, made.scores
+            if first.setdefault(who, told) != told:
+                target.hit("failed", f"run twice, {who} has {first[who][0]!r} and {made.objective!r}")
 
 
 def _again(target: Target, known: Honest, when: str) -> None:

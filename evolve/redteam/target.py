@@ -23,7 +23,7 @@ from evolve.redteam.oracles import Strict, strict_problem
 from evolve.redteam.plain import same
 from evolve.scoring import Scorer, Stopped
 from evolve.spec import Array
-from evolve.statement import STRUCTURAL, Case, Certificate, Problem
+from evolve.statement import Case, Certificate, Problem
 
 __all__ = ["ROUNDING", "Enough", "Hit", "Honest", "Reply", "Target"]
 
@@ -92,15 +92,13 @@ class Target:
     Args:
         problem: made by its factory.
         judge: the real judge, for programs.
-        quick: whether only the short form is asked for.
     """
 
-    def __init__(self, problem: Problem, judge: Judge, quick: bool) -> None:
+    def __init__(self, problem: Problem, judge: Judge) -> None:
         self.problem = problem
         self.judge = judge
-        self.quick = quick
         self.cases = some_cases(problem)
-        self.timed = False  # the objective comes from elsewhere: score only says whether an answer is right
+        self.timed = problem.speed is not None  # score only says whether an answer is right
         self.slowest = 0.0
         self.hits: list[Hit] = []
         self.tried = 0
@@ -235,10 +233,8 @@ class Target:
         def score(outcome: Any, case: Case) -> Mapping[str, float]:
             assert problem.certify is not None
             written.append(problem.certify(outcome, case))
-            return dict.fromkeys((name, *measured), 0.0)
+            return dict.fromkeys((problem.objective.name, *problem.supplied), 0.0)
 
-        name = problem.objective.name
-        measured = [measure.name for measure in problem.measures if measure.name not in STRUCTURAL]
         reply = self.ask(answer, case, replace(problem, score=score))
         if not written:
             return False, None, reply.message
@@ -265,6 +261,24 @@ class Target:
                 "failed",
                 f"{label}: score says {reply.value:.12g} on case {case.name}, certify {float(value):.12g}",
             )
+
+    def compare_outcome(self, who: str, outcome: Any, case: Case, value: float) -> None:
+        """Hold what a simulation gave for an honest program against its certificate."""
+        assert self.problem.certify is not None
+        self.tried += 1
+        try:
+            made = self.problem.certify(outcome, case)
+            off = abs(Fraction(made.value) - Fraction(value)) > Fraction(1, 10**12) * max(
+                Fraction(1), abs(Fraction(value))
+            )
+        except Exception as error:  # noqa: BLE001 - the problem's own function, on an honest outcome
+            self.hit(
+                "failed", f"certify raised {type(error).__name__} for {who} on case {case.name}: {error}"
+            )
+            return
+        if not made.valid or off:
+            said = f"{made.value[:40]}" if made.valid else "invalid"
+            self.hit("failed", f"{who}: score says {value:.12g} on case {case.name}, certify {said}")
 
     def _off(self, exact: Fraction, value: float, case: Case) -> bool:
         """Whether two values differ by more than the rounding of a sum in floats."""
@@ -303,21 +317,23 @@ class Target:
         best = self.best(case).value
         return reply.ok and (reply.value == best or self.problem.objective.better(reply.value, best))
 
+    def sources(self) -> dict[str, str]:
+        """The honest programs, by what to call them."""
+        return {"the seed": self.problem.block, **self.problem.baselines}
+
     def _be_honest(self) -> None:
-        sources = {"the seed": self.problem.block, **self.problem.baselines}
         asker = self._asker()
         try:
             told = [
-                (who, *found) for who, source in sources.items() for found in self._answers(source, asker)
+                (who, *found)
+                for who, source in self.sources().items()
+                for found in self._answers(source, asker)
             ]
         finally:
             asker.close()
         for who, case, answer in told:
             started = time.monotonic()
             reply = self.ask(answer, case)
-            if f"score's answer has no {self.problem.objective.name!r}" in reply.message:
-                self.timed = True
-                reply = self.ask(answer, case)
             self.slowest = max(self.slowest, time.monotonic() - started)
             if reply.ok:
                 self.honest.append(Honest(who, case, answer, reply.value))
@@ -342,17 +358,21 @@ class Target:
 
     def _asker(self) -> Judge:
         """A judge that only asks programs for their answers."""
-        names = [measure.name for measure in self.problem.measures if measure.name not in STRUCTURAL]
         objective = self.problem.objective
-        changed: dict[str, Any] = {"cases": self.cases}
+        changed: dict[str, Any] = {"cases": self.cases, "measures": ()}
         if self.problem.form == "table":
-            changed = {"form": "call", "grid": None, "simulate": None, "returns": Array("f8", None, nan=True)}
+            changed |= {
+                "form": "call",
+                "grid": None,
+                "simulate": None,
+                "returns": Array("f8", None, nan=True),
+            }
             changed["cases"] = [
                 replace(case, inputs=self.problem.grid_of(case).inputs, grid="") for case in self.cases
             ]
         alone = replace(
             self.problem,
-            score=lambda _answer, _case: dict.fromkeys((objective.name, *names), 0.0),
+            score=lambda _answer, _case: {objective.name: 0.0},
             objective=Objective(objective.name, objective.direction),
             **ALONE,
             **changed,

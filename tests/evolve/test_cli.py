@@ -207,7 +207,7 @@ def test_doctor_tells_and_fails_only_without_a_jail(cli, monkeypatch):
     monkeypatch.setattr("evolve.fastcore.clock.COMPILED", False)
     code, out, _ = cli("doctor")
     assert code == 1
-    assert "failed  jail: programs cannot be confined: no seccomp" in out
+    assert "failed  jail: level none, programs cannot be confined: no seccomp" in out
     assert "warning compiled extensions" in out
     code, _, err = cli("run", "online_bin_packing", "--budget", "5")
     assert code == 3

@@ -138,6 +138,88 @@ def test_a_program_that_scores_otherwise_than_the_seed_is_told(judge, problem_fi
         assert [hit.grade for hit in one.judge("memo").hits] == [grade]
 
 
+CHECKED = "if abs(answer - true) > 1e-9 * true:"
+
+
+@pytest.mark.parametrize(
+    ("check", "found"),
+    [
+        (CHECKED, set()),
+        ("if False:", {"constant", "previous"}),
+        ("if abs(answer - true) > 0.5 * true + 1:", {"constant"}),
+    ],
+)
+def test_in_a_race_a_wrong_answer_that_is_accepted_gets_through(judge, timed_file, check, found):
+    one = judge(timed_file({CHECKED: check}))
+    assert one.judge(SeedOrder()).hits == ()
+    assert set(through({name: one.judge(name) for name in by_answers("call")})) == found
+    assert through({name: one.judge(name) for name in ("memo", "patched_time", "previous_answer")}) == {}
+
+
+def test_in_a_race_tampering_that_makes_a_program_faster_gets_through(judge, timed_file, monkeypatch):
+    one = judge(timed_file())
+    faster = "def ENTRY(x):\n    return float((x * x).sum())\n"
+    monkeypatch.setitem(PROGRAMS, "patched_time", type(PROGRAMS["memo"])("honest", faster))
+    assert "it is faster" in through({"": one.judge("patched_time")})[""][0]
+
+
+STEP = """
+SEEN = []
+
+
+@problem
+def small() -> Problem:
+    return Problem(
+        entry="decide",
+        form="step",
+        cases=[Case("a", hidden=[3.0, 1.0, 2.0]), Case("b", hidden=[1.0, 1.0, 5.0])],
+        simulate=simulate,
+        returns=Real(),
+        score=score,
+        certify=lambda outcome, case: Certificate(True, str(CERTIFIED), "the sum"),
+        objective=Objective("error", "min"),
+    )
+
+
+def simulate(decide, case):
+    SIMULATED
+    return sum(abs(decide(now) - now) for now in case.hidden)
+
+
+def score(error, case):
+    return {"error": error}
+"""
+
+
+@pytest.mark.parametrize(
+    ("attack", "certified", "simulated", "says"),
+    [
+        ("honest", "outcome", "pass", None),
+        ("state", "outcome", "pass", None),
+        ("honest", "outcome + 1", "pass", "score says 6 on case a, certify 7"),
+        ("honest", "{}[0]", "pass", "certify raised KeyError"),
+        ("state", "outcome", "SEEN.append(1); case.hidden[:] = case.hidden[:2]", "scoring changed case a"),
+        ("state", "outcome", "SEEN.append(1)\n    return len(SEEN)", "run twice, the seed has 1.5 and 3.5"),
+    ],
+)
+def test_form_step_is_held_to_its_certificate_and_to_itself(
+    judge, problem_file, attack, certified, simulated, says
+):
+    body = STEP.replace("CERTIFIED", certified).replace("SIMULATED", simulated)
+    path = problem_file(
+        block="def decide(x):\n    return 0.0 * x", body="from evolve import Certificate\n" + body
+    )
+    found = through({attack: judge(path).judge(attack)})
+    assert found == {} if says is None else says in str(found[attack])
+
+
+def test_programs_are_not_compared_where_the_same_one_scores_otherwise_each_time(judge, problem_file):
+    chance = {"def score(y, case):": "import random\ndef score(y, case):\n    y += random.random()"}
+    one = judge(problem_file(replace=chance))
+    assert one.judge("memo").hits == ()
+    assert "scored twice" in through({"state": one.judge("state")})["state"][0]
+
+
 PLAIN = """
 @problem
 def small() -> Problem:

@@ -93,7 +93,7 @@ def test_a_program_that_is_wrong_in_any_run_has_no_speed(judge, source, status, 
 
 
 def test_a_program_that_sleeps_is_flagged(judge):
-    source = LEAN.replace("    return", "    time.sleep(0.02)\n    return").replace(
+    source = LEAN.replace("    return", "    time.sleep(0.005)\n    return").replace(
         "import", "import time\nimport", 1
     )
     evaluation = judge().judge(Job(source)).evaluation
@@ -174,6 +174,31 @@ def test_a_confirmation_keeps_every_way_of_being_wrong_and_shrinks_it(judge, mon
     assert told["counterexample"] == "(array([6., 0., 0., 0.]),)"
 
 
+@pytest.mark.parametrize(
+    ("replace", "says"),
+    [
+        (
+            {"for _ in range(500):\n": "for _ in range(500):\n        x = x[1:]\n"},
+            "unscorable: baseline 'wasteful'",
+        ),
+        (
+            {"if abs(answer": "if len(case.inputs[0]) == 5:\n        1 / 0\n    if abs(answer"},
+            "ZeroDivisionError",
+        ),
+        (
+            {"numbers.map(lambda values: Case(": "numbers.map(lambda values: Case(no_such_name, "},
+            "NameError",
+        ),
+    ],
+)
+def test_a_confirmation_that_fails_blames_no_program(judge, replace, says, monkeypatch):
+    monkeypatch.setattr("evolve.timing.EXAMPLES", 1)  # so that most of it is found in the confirmation
+    told = judge(replace).judge(Job(LEAN, confirm=ConfirmOrder(1, 6))).confirmation.as_dict()
+    assert not told["confirmed"]
+    assert says in told["failed"]
+    assert "wrong" not in told
+
+
 def test_no_race_sees_a_batch_twice_and_two_races_may_share_them(timed_file):
     problem = load(str(timed_file()))
     batches = Batches(problem, Scorer(problem))
@@ -187,13 +212,15 @@ def test_no_race_sees_a_batch_twice_and_two_races_may_share_them(timed_file):
 
     shared, again, own = dealt(None), dealt(None), dealt((1, 5))
     assert all(kind is Sealed for batch in shared for kind, _ in batch)
+    assert not inputs(shared[0])[0].flags.writeable
     assert all(np.array_equal(a, b) for a, b in zip(inputs(shared[3]), inputs(again[3]), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(inputs(own[3]), inputs(dealt((1, 5))[3]), strict=True))
     seen = [inputs(batch)[0].tobytes() for batch in (*shared, *own)]
     assert len(set(seen)) == len(seen)
 
 
 def test_batches_that_are_too_large_are_drawn_again_and_leave_nothing_open(timed_file, monkeypatch):
-    monkeypatch.setattr("evolve.batches._KEPT_BYTES", 3 * 90_000)
+    monkeypatch.setattr("evolve.batches._KEPT_BYTES", 90_000)
     problem = load(str(timed_file()))
     batches = Batches(problem, Scorer(problem))
     before = os.listdir("/proc/self/fd")

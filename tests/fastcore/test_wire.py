@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from evolve.fastcore.limits import AnswerBounds
-from evolve.fastcore.wire import TRUSTED, BoundsError, WireError, decode, encode
+from evolve.fastcore.wire import TRUSTED, BoundsError, WireError, decode, encode, encode_into
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]
 arrays = hnp.arrays(st.sampled_from(DTYPES), hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4))
@@ -60,6 +60,49 @@ def same(a, b):
 @settings(max_examples=300, deadline=None)
 def test_plain_data_comes_back_the_same(value):
     assert same(decode(encode(value), TRUSTED), value)
+
+
+def found_arrays(value):
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from found_arrays(item)
+
+
+@given(plain)
+@settings(max_examples=300, deadline=None)
+def test_views_are_read_only_aligned_and_the_same(value):
+    raw = encode(value)
+    room = np.zeros(len(raw) + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    room[start : start + len(raw)] = np.frombuffer(raw, np.uint8)
+    message = room[start : start + len(raw)]
+    got = decode(memoryview(message), TRUSTED, views=True)
+    assert same(got, value)
+    for view in found_arrays(got):
+        assert not view.flags.writeable
+        assert view.flags.aligned
+        if view.size:
+            assert view.ctypes.data % 64 == 0
+            assert np.shares_memory(view, room)
+    into = bytearray()
+    encode_into(into, value)
+    assert into == raw
+
+
+@given(arrays, st.lists(arrays, max_size=3), st.data())
+@settings(max_examples=200, deadline=None)
+def test_an_array_has_one_way_to_be_written(first, others, data):
+    raw = encode([first, *others])
+    value = decode(raw, TRUSTED)
+    assert encode(value) == raw
+    # Turn one bit: what is still a value is another one, and is what the encoder writes for it.
+    at = data.draw(st.integers(0, len(raw) - 1))
+    turned = bytearray(raw)
+    turned[at] ^= 1 << data.draw(st.integers(0, 7))
+    with contextlib.suppress(WireError):
+        assert encode(decode(turned, TRUSTED)) == turned
 
 
 @given(st.binary(max_size=400))
