@@ -186,13 +186,19 @@ def describe() -> dict[str, str]:
         level; seccomp, privileges, landlock, rlimits: what each part gives; applied: how the jail is closed; missing:
         what is not there and how to get it, empty at level strict.
     """
-    seccomp, abi = _seccomp_missing(), landlock_abi()
-    privileges = "no capability, none to be had" if _LINUX and not _privileges_missing() else "not given up"
+    abi = landlock_abi()
+    landlock = (
+        f"ABI {abi}: files by a read-only list, a domain of its own for each program" if abi else "absent"
+    )
+    if 0 < abi < 6:
+        landlock += (
+            "; from ABI 6 (Linux 6.12) on signals and sockets too, which the allow-list denies as well"
+        )
     return {
         "level": level(),
-        "seccomp": "absent" if seccomp else f"allow-list for {_MACHINE}",
-        "privileges": privileges,
-        "landlock": f"ABI {abi}" if abi else "absent",
+        "seccomp": "absent" if _seccomp_missing() else f"allow-list of system calls for {_MACHINE}",
+        "landlock": landlock,
+        "privileges": "no capability, none to be had" if _LINUX and not _privileges_missing() else "absent",
         "rlimits": ("address space, " if _LINUX else "") + "CPU, files, processes, locked memory",
         "applied": "in one compiled call" if COMPILED else "through ctypes",
         "missing": "; ".join(_missing()),
