@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evolve.spec import Real as Real
     from evolve.spec import Sequence as Sequence
     from evolve.spec import Text as Text
+    from evolve.speed import Speed as Speed
     from evolve.statement import Case as Case
     from evolve.statement import Certificate as Certificate
     from evolve.statement import Grid as Grid
@@ -56,6 +57,7 @@ _HOMES = {
     "Rejected": "evolve.statement",
     "Run": "evolve.runs",
     "Sequence": "evolve.spec",
+    "Speed": "evolve.speed",
     "Stage": "evolve.statement",
     "Text": "evolve.spec",
     "load": "evolve.loader",

@@ -20,6 +20,7 @@ VERBS = {
     "problems": "list the shipped problems, or show one",
     "new": "write a commented problem file to start from",
     "check": "try a problem before searching: seed, baselines, limits, speed",
+    "redteam": "attack a problem's own score and certificate, and say what gets through",
     "eval": "score one hand-written program",
     "run": "search for better programs",
     "resume": "go on with a run",

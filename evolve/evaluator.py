@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from evolve.confirmation import Confirmation, ConfirmOrder, confirm
 from evolve.fastcore.interpret import (
     NotExpression,
     NotInterpretable,
@@ -16,6 +17,7 @@ from evolve.fastcore.interpret import (
     compile_expression,
     numpy_functions,
 )
+from evolve.fastcore.limits import Limits
 from evolve.fastcore.pool import Pool
 from evolve.fastcore.runner import Failure, Runner
 from evolve.fastcore.runner import Session as RunnerSession
@@ -26,6 +28,7 @@ from evolve.programs_db.records import Evaluation, Status, Trial
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
 from evolve.statement import Case, Problem
+from evolve.timing import Heat, Timing, limits_of
 
 __all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge"]
 
@@ -63,9 +66,12 @@ class Job:
         source: text of the block.
         suite: "" for the training cases, else the name of a suite of unseen cases.
         tune: whether and how to tune its constants first.
-        round: which seeds the repeats of a random objective get: 0 at first, 1 when an elite is tested again.
+        round: which seeds the repeats of a random objective get, or which inputs a race: 0 at first, 1 when an elite
+            is tested again.
         quick: score the cases of the first stage alone, as the tuner does.
         detail: whether outcomes are wanted back (`evolve eval`).
+        floor: with an objective of Speed: speed-up below which it need not be known well.
+        confirm: with an objective of Speed: measure and check it more thoroughly than a search can.
     """
 
     source: str
@@ -74,6 +80,8 @@ class Job:
     round: int = 0
     quick: bool = False
     detail: bool = False
+    floor: float | None = None
+    confirm: ConfirmOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ class Judged:
     trials: tuple[Trial, ...] = ()
     traceback: str = ""
     outcomes: Mapping[str, Any] | None = None
+    confirmation: Confirmation | None = None
 
 
 class Judge:
@@ -100,7 +109,8 @@ class Judge:
         self.unsafe = unsafe
         self.scorer = Scorer(problem)
         self.functions = numpy_functions()
-        self._runners: dict[bool, Runner] = {}
+        self.timing = Timing(problem, self.scorer, self._start) if problem.speed else None
+        self._runners: dict[tuple[str, tuple[str, ...]], Runner] = {}
         self._last: tuple[str, Plan | None] | None = None  # a tuner asks for one program many times
         self._bound: Interpreted | None = None
 
@@ -136,6 +146,8 @@ class Judge:
         return replace(self._once(job), trials=result.trials)
 
     def _once(self, job: Job, constants: tuple[float, ...] | None = None, many: bool = False) -> Judged:
+        if self.timing is not None:
+            return self._timed(self.timing, job)
         try:
             plan = self._compiled(job.source)
         except NotExpression as reason:
@@ -146,8 +158,22 @@ class Judge:
             except NotInterpretable:
                 pass  # for instance an integer beyond 64 bits: the jail has no such bound
         source = job.source if constants is None else substitute(job.source, self.problem.entry, constants)
-        with self._jail().start(source, self.problem.entry, self.problem.limits) as session:
+        with self._start("program", source, self.problem.limits) as session:
             return self._run(job, session, source)
+
+    def _timed(self, timing: Timing, job: Job) -> Judged:
+        """Race a program: it runs in a process of its own also where its answers could be had without one."""
+        order, confirmation = job.confirm, None
+        limits = self.problem.limits if order is None else limits_of(self.problem, order.looks[-1])
+        with self._start("program", job.source, limits) as session:
+            try:
+                if order is None:
+                    scored = timing.run(session, Heat(job.source, job.suite, job.round, job.floor))
+                else:
+                    scored, confirmation = confirm(timing, session, job.source, order)
+            except (Stopped, Failure) as fault:
+                scored = _fault(fault)
+            return replace(self._judged(job, session, scored), confirmation=confirmation)
 
     def _compiled(self, source: str) -> Plan | None:
         """The plan of an expression program; None if only a jailed process can run it.
@@ -173,11 +199,13 @@ class Judge:
         self._bound.constants = constants
         return self._bound
 
-    def _jail(self, witness: bool = False) -> Runner:
-        """The runner of programs, or that of their witnesses: a runner has one live program at a time."""
-        if witness not in self._runners:
-            self._runners[witness] = Runner(preload=tuple(self.problem.preload), unsafe=self.unsafe)
-        return self._runners[witness]
+    def _start(self, role: str, source: str, limits: Limits) -> RunnerSession:
+        """Start a program. A runner has one live program at a time, so each role has a runner of its own."""
+        preload = tuple(self.problem.preload)
+        runner = self._runners.get((role, preload))
+        if runner is None:
+            runner = self._runners[role, preload] = Runner(preload=preload, unsafe=self.unsafe)
+        return runner.start(source, self.problem.entry, limits, timed=self.timing is not None)
 
     def _failed(self, job: Job, failure: Failure) -> Judged:
         evaluation = Evaluation("", Status(failure.status), failure.message)
@@ -187,16 +215,18 @@ class Judge:
         """Score a running program; `source` is that of a jailed one, which could keep a state of its own."""
 
         def witness() -> RunnerSession:
-            return self._jail(witness=True).start(source or "", self.problem.entry, self.problem.limits)
+            return self._start("witness", source or "", self.problem.limits)
 
         try:
             scored = self.scorer.run(
                 session, self._cases(job), job.round, job.quick, witness if source is not None else None
             )
-        except Stopped as stop:
-            scored = Scored(stop.status, stop.message, traceback=stop.traceback)
-        except Failure as failure:
-            scored = Scored(Status(failure.status), failure.message, traceback=failure.traceback)
+        except (Stopped, Failure) as fault:
+            scored = _fault(fault)
+        return self._judged(job, session, scored)
+
+    @staticmethod
+    def _judged(job: Job, session: Session, scored: Scored) -> Judged:
         usage = session.finish()
         evaluation = Evaluation(
             program="",
@@ -218,6 +248,10 @@ class Judge:
         return tuple(self.problem.unseen[job.suite]) if job.suite else tuple(self.problem.cases)
 
 
+def _fault(fault: Stopped | Failure) -> Scored:
+    return Scored(Status(fault.status), fault.message, traceback=fault.traceback)
+
+
 def make_judge(path: str, factory: str, parameters: Mapping[str, Any], unsafe: bool) -> Judge:
     """What a supervisor calls to make its judge."""
     return Judge(factory_of(Path(path), factory)(**parameters), unsafe)
@@ -230,7 +264,10 @@ def _patience(problem: Problem) -> float:
     """
     cases = max(len(suite) for suite in (problem.cases, *problem.unseen.values())) * problem.repeats
     limits = problem.limits
-    return 60.0 + 5.0 * (limits.setup_seconds + cases * (limits.seconds + 2.0 * problem.score_seconds))
+    longest = limits.setup_seconds + cases * (limits.seconds + 2.0 * problem.score_seconds)
+    # The longest race is a confirmation's, in which both contestants may use up their CPU seconds.
+    race = 2.0 * limits_of(problem, ConfirmOrder(0).looks[-1]).cpu_seconds if problem.speed else 0.0
+    return 60.0 + 5.0 * longest + race
 
 
 class Evaluator:

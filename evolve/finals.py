@@ -1,19 +1,25 @@
 """What a run found, on cases that the search never saw, beside the seed program and the baselines.
 
-Runs after the search, on the same workers. Its figures are for people: nothing here flows back.
+Runs after the search, on the same workers. Its figures are for people: nothing here flows back. Where speed is sought,
+what was found is confirmed here, on inputs drawn from a seed that did not exist before.
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evolve.confirmation import ConfirmOrder
 from evolve.evaluator import Evaluator, Job
 from evolve.programs_db.records import Status
 from evolve.source import text_hash
 from evolve.statement import Problem
 
 __all__ = ["Finals", "Line", "score_finals"]
+
+_PAIRS = 200  # at least, for the best
+_BRIEF = 26  # for programs that are shown for comparison only
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +30,23 @@ class Line:
         program: its id.
         value: aggregated objective on the training cases, or None.
         unseen: the same for each suite of unseen cases.
-        failures: what went wrong, by suite ("" for training).
+        failures: what went wrong, by suite ("" for training; "strategy" for cases drawn from it).
+        confirmation: where speed is sought, what was measured afresh; `value` is its speed-up.
     """
 
     program: str
     value: float | None
     unseen: Mapping[str, float | None] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    confirmation: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As in the document that `run --json` ends with."""
         told: dict[str, Any] = {"program": self.program, "value": self.value, "unseen": dict(self.unseen)}
         if self.failures:
             told["failures"] = dict(self.failures)
+        if self.confirmation is not None:
+            told["confirmation"] = dict(self.confirmation)
         return told
 
 
@@ -57,17 +67,30 @@ async def score_finals(evaluator: Evaluator, problem: Problem, best: str) -> Fin
         problem: the problem.
         best: source of the best program.
     """
-    sources = {"seed": problem.block, "best": best}
-    sources.update({f"baseline {name}": source for name, source in problem.baselines.items()})
-    lines = dict(
-        zip(
-            sources,
-            await asyncio.gather(*(_line(evaluator, problem, s) for s in sources.values())),
-            strict=True,
-        )
-    )
-    baselines = {name: lines[f"baseline {name}"] for name in problem.baselines}
-    return Finals(lines["seed"], lines["best"], baselines)
+    if problem.speed:
+        seed = secrets.randbits(62)
+        found = await _raced(
+            evaluator, best, ConfirmOrder(seed, _PAIRS)
+        )  # by itself, while nothing else is timed
+        brief = ConfirmOrder(seed, pairs=_BRIEF, examples=0)
+        others = [_raced(evaluator, source, brief) for source in (problem.block, *problem.baselines.values())]
+    else:
+        found = await _line(evaluator, problem, best)
+        others = [
+            _line(evaluator, problem, source) for source in (problem.block, *problem.baselines.values())
+        ]
+    first, *rest = await asyncio.gather(*others)
+    return Finals(first, found, dict(zip(problem.baselines, rest, strict=True)))
+
+
+async def _raced(evaluator: Evaluator, source: str, order: ConfirmOrder) -> Line:
+    judged = await evaluator.evaluate(Job(source, confirm=order))
+    evaluation, confirmation = judged.evaluation, judged.confirmation
+    assert confirmation is not None
+    failures = {"" if kind == "cases" else kind: why for kind, why in confirmation.wrong.items()}
+    if confirmation.failed:
+        failures[""] = confirmation.failed
+    return Line(text_hash(source), evaluation.objective, {}, failures, confirmation.as_dict())
 
 
 async def _line(evaluator: Evaluator, problem: Problem, source: str) -> Line:

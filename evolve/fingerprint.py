@@ -2,7 +2,9 @@
 
 An evaluation is keyed by (program, fingerprint). In it: the syntax tree of the scaffold that takes part in
 scoring, parameters, digests of the training cases, limits, versions of evolve, numpy and numba. Outside it:
-comments, docstrings, references, baselines, primitives, bins and bounds of measures, unseen cases.
+comments, docstrings, references, baselines, primitives, bins and bounds of measures, unseen cases. Where speed is
+the objective, the baseline that programs are raced against, `fresh` and the versions of what is preloaded are in it
+too. The machine is not: a ledger says itself on which ones it was made.
 """
 
 import ast
@@ -10,7 +12,7 @@ import dataclasses
 import hashlib
 import pickle
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ def fingerprint(problem: Problem) -> str:
     """A hash, tagged "b2:", of everything that a program's score on `problem` depends on."""
     state = hashlib.blake2b(digest_size=16)
     if problem.origin is not None:
-        state.update(scaffold(problem.origin.path).encode())
+        state.update(scaffold(problem.origin.path, timed=problem.speed is not None).encode())
     for part in (
         problem.name,
         problem.entry,
@@ -43,9 +45,26 @@ def fingerprint(problem: Problem) -> str:
         [digest(case) for case in problem.cases],
         {name: digest(grid) for name, grid in problem.grids().items()},
         {name: _version(name) for name in ("evolve-engine", "numpy", "numba")},
+        *_of_speed(problem),
     ):
         state.update(repr(part).encode())
     return f"b2:{state.hexdigest()}"
+
+
+def _of_speed(problem: Problem) -> list[Any]:
+    """What a speed depends on beside."""
+    if problem.speed is None:
+        return []
+    modules = sorted({name.partition(".")[0] for name in problem.preload})
+    return [
+        problem.baselines[problem.speed.baseline],
+        {name: _version(name) or _version_of_home(name) for name in modules},
+    ]
+
+
+def _version_of_home(module: str) -> str:
+    """Version of what brings a module, where it is called otherwise; looking that up reads every library's list."""
+    return " ".join(f"{name} {_version(name)}" for name in packages_distributions().get(module, []))
 
 
 def _version(distribution: str) -> str:
@@ -55,14 +74,19 @@ def _version(distribution: str) -> str:
         return ""
 
 
-def scaffold(path: Path) -> str:
-    """The problem file without its block, and its neighbours that it imports, as normalised syntax trees."""
+def scaffold(path: Path, timed: bool = False) -> str:
+    """The problem file without its block, and its neighbours that it imports, as normalised syntax trees.
+
+    Args:
+        path: of the problem file.
+        timed: whether speed is sought: then `fresh` makes the inputs that scores depend on.
+    """
     seen: dict[Path, str] = {}
-    _collect(path, seen)
+    _collect(path, seen, _OUTSIDE - {"fresh"} if timed else _OUTSIDE)
     return "\n".join(seen[key] for key in sorted(seen))
 
 
-def _collect(path: Path, seen: dict[Path, str]) -> None:
+def _collect(path: Path, seen: dict[Path, str], outside: frozenset[str]) -> None:
     if path in seen:
         return
     text = path.read_text(encoding="utf-8")
@@ -75,8 +99,8 @@ def _collect(path: Path, seen: dict[Path, str]) -> None:
         for name in _imported(node):
             neighbour = path.parent / f"{name}.py"
             if neighbour.is_file():
-                _collect(neighbour, seen)
-    seen[path] = ast.dump(_Normal().visit(tree))
+                _collect(neighbour, seen, outside)
+    seen[path] = ast.dump(_Normal(outside).visit(tree))
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -89,6 +113,9 @@ def _imported(node: ast.AST) -> list[str]:
 
 class _Normal(ast.NodeTransformer):
     """Drops docstrings, and the keywords of Problem(...) that change no score."""
+
+    def __init__(self, outside: frozenset[str]) -> None:
+        self.outside = outside
 
     def _bare(self, node: Any) -> Any:
         self.generic_visit(node)
@@ -108,7 +135,7 @@ class _Normal(ast.NodeTransformer):
         if isinstance(node.func, (ast.Name, ast.Attribute)):
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             if name == "Problem":
-                node.keywords = [word for word in node.keywords if word.arg not in _OUTSIDE]
+                node.keywords = [word for word in node.keywords if word.arg not in self.outside]
         return node
 
 

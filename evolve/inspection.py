@@ -13,7 +13,10 @@ from evolve.evaluator import Evaluator, Job, Judge, Judged
 from evolve.fastcore.interpret import NotExpression, compile_expression, numpy_functions
 from evolve.fastcore.pool import JudgeStuck, SupervisorLost
 from evolve.programs_db.records import Evaluation, Status
+from evolve.redteam.campaign import attacked, count_of
 from evolve.source import SourceError, find_entry, parse
+from evolve.speed_inspection import against_itself, batch, twice
+from evolve.speed_telling import raced, spoken
 from evolve.statement import STRUCTURAL, Problem
 
 __all__ = ["Check", "inspect_problem", "judge"]
@@ -91,9 +94,31 @@ def inspect_problem(problem: Problem, unsafe: bool) -> Iterator[Check]:
         yield Check("entry", "failed", f"{error}; {mend}")
         return
     yield Check("entry", "ok", f"it defines {problem.entry}()")
+    if problem.speed:
+        found = Check(*batch(problem, unsafe))
+        yield found
+        if found.result == "failed":
+            return
     with _Worker(problem, unsafe) as worker:
         yield from _with_worker(problem, worker, unsafe)
+    yield from _attacks(problem, unsafe)
     yield from _advice(problem)
+
+
+def _attacks(problem: Problem, unsafe: bool) -> Iterator[Check]:
+    """The most telling attacks of `evolve redteam`, a moment each."""
+    made = list(attacked(problem, unsafe, short=True))
+    if made[0].attack == "seed":
+        return  # it has been told that the seed does not score
+    held = 0
+    for one in made:
+        told = [hit for hit in one.found if hit.grade == one.result]
+        if one.result in ("failed", "warning"):
+            yield Check(f"redteam {one.attack}", one.result, f"{one.attack} attack: {told[0].sentence}")
+        else:
+            held += 1
+    sentence = f"{held} of {len(made)} attacks were held; `evolve redteam PROBLEM` tries {count_of(problem)}"
+    yield Check("redteam", "ok", sentence, {"tried": len(made), "held": held})
 
 
 def _with_worker(problem: Problem, worker: _Worker, unsafe: bool) -> Iterator[Check]:
@@ -113,7 +138,10 @@ def _with_worker(problem: Problem, worker: _Worker, unsafe: bool) -> Iterator[Ch
     for name, source in problem.baselines.items():
         line = worker.judge(source)
         kinds.append((f"baseline {name}", line.evaluation))
-        yield _scored(problem, f"baseline {name}", line.evaluation)
+        if problem.speed and name == problem.speed.baseline and line.evaluation.status is Status.OK:
+            yield Check(*against_itself(problem, line.evaluation))
+        else:
+            yield _scored(problem, f"baseline {name}", line.evaluation)
     yield _measures(problem, kinds)
     for suite in problem.unseen:
         yield _scored(problem, f"unseen {suite}", worker.judge(problem.block, suite=suite).evaluation)
@@ -121,6 +149,8 @@ def _with_worker(problem: Problem, worker: _Worker, unsafe: bool) -> Iterator[Ch
 
 
 def _value(problem: Problem, evaluation: Evaluation) -> str:
+    if problem.speed:
+        return spoken(raced(problem, evaluation))
     return f"{problem.objective.name} {evaluation.objective:.6g} {problem.objective.unit}".rstrip()
 
 
@@ -153,6 +183,8 @@ def _alone(problem: Problem, worker: _Worker, seed: Judged) -> Check:
 
 
 def _why_not(problem: Problem) -> str:
+    if problem.speed:
+        return ", since it is timed"
     try:
         compile_expression(problem.block, problem.entry, numpy_functions())
     except NotExpression as reason:
@@ -167,6 +199,8 @@ def _same_again(problem: Problem, worker: _Worker, seed: Judged) -> Check:
         return Check("repeatable", "ok", sentence, {"difference": 0.0})
     if again.objective is None or seed.evaluation.objective is None:
         return Check("repeatable", "failed", f"the second time the seed program gave {_fault(again)}")
+    if problem.speed:
+        return Check(*twice(problem, seed.evaluation, again))
     difference = again.objective - seed.evaluation.objective
     sentence = (
         f"two runs of the same program differ by {difference:.3g}: draw random numbers from a fixed seed in "
@@ -224,11 +258,12 @@ def _cost(problem: Problem, worker: _Worker, unsafe: bool) -> Check:
     # In form `step` the problem's simulation waits for the program: that time is the program's.
     trusted = max(0.0, trusted - (program if problem.form == "step" else 0.0))
     overhead = max(0.0, 1 - (program + trusted) / each)
+    ours = "the baseline, fresh inputs and our overhead" if problem.speed else "our overhead"
     return Check(
         "cost",
         "ok",
         f"one evaluation of the seed takes {_time(each)}: {_time(program)} in the program, {_time(trusted)} "
-        f"in the problem's functions, {100 * overhead:.0f} % is our overhead; one worker buys some "
+        f"in the problem's functions, {100 * overhead:.0f} % is {ours}; one worker buys some "
         f"{60 / each:,.0f} proposals a minute",
         {
             "seconds": each,

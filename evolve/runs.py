@@ -24,6 +24,7 @@ from evolve.config import Config
 from evolve.engine import Engine, Observer
 from evolve.errors import ProblemError, UsageError
 from evolve.evaluator import Evaluator, Job
+from evolve.fastcore import machine
 from evolve.finals import Finals, score_finals
 from evolve.fingerprint import fingerprint
 from evolve.handle import Run
@@ -108,11 +109,7 @@ def run(
         "description": problem.description,
         "path": str(problem.origin.path),
         "factory": problem.origin.factory,
-        "objective": {
-            "name": problem.objective.name,
-            "direction": problem.objective.direction,
-            "unit": problem.objective.unit,
-        },
+        "objective": _told(problem),
         "measures": [[m.name, m.low, m.high, m.bins] for m in problem.measures],
         "seed_program": problem.block,
     }
@@ -318,6 +315,12 @@ def _how(how: Mapping[str, Any], book: Ledger | None = None) -> tuple[Budget, Op
     return given, Options(**options)
 
 
+def _told(problem: Problem) -> dict[str, Any]:
+    objective = problem.objective
+    told = {"name": objective.name, "direction": objective.direction, "unit": objective.unit}
+    return {**told, "baseline": problem.speed.baseline} if problem.speed else told
+
+
 def free_name(problem: str, seed: int) -> Path:
     """A name for a new ledger in this folder: problem, day and seed."""
     stem = f"{problem}-{date.today().isoformat()}-{seed}"
@@ -337,9 +340,7 @@ def _remove(book: Ledger) -> None:
 def _machine(options: Options) -> dict[str, Any]:
     return {
         "platform": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
+        **machine.fingerprint(),
         "workers": options.workers,
         "unsafe": options.unsafe,
     }

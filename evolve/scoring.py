@@ -25,10 +25,10 @@ from evolve.fastcore.wire import encode
 from evolve.programs_db.records import Status
 from evolve.sessions import Session
 from evolve.spec import Array, Misfit
-from evolve.statement import STRUCTURAL, Aggregate, Case, Problem, Rejected
+from evolve.statement import Aggregate, Case, Problem, Rejected
 from evolve.text import clean
 
-__all__ = ["Scored", "Scorer", "Stopped", "aggregate", "put_together"]
+__all__ = ["Scored", "Scorer", "Stopped", "aggregate", "behaviour_of", "put_together"]
 
 Witness = Callable[[], AbstractContextManager[Jailed]]
 
@@ -111,6 +111,7 @@ class Scorer:
         self._shapes = {name: grid.table_shape for name, grid in self._grids.items()}
         self._first_grid = next(iter(self._grids), "")
         self._alarm = _Alarm(problem.score_seconds)
+        self._needed = problem.supplied
         self._log: _Log | None = None
 
     def run(
@@ -135,8 +136,20 @@ class Scorer:
             Stopped: its answer was refused or broke the problem's own functions.
         """
         self._log = None if witness is None or self.problem.form != "step" else _Log()
-        with self._alarm:
+        with self.watching():
             return self._run(session, cases, round, quick, witness)
+
+    def watching(self) -> AbstractContextManager[object]:
+        """Within it, functions of the problem that take too long are interrupted; one program, one entry."""
+        return self._alarm
+
+    def check(self, answer: Any, case: Case) -> Mapping[str, float]:
+        """Hold one answer to its form and score it.
+
+        Raises:
+            Stopped: it was refused, or broke the problem's own functions.
+        """
+        return self._score(self._fit(answer, case), case)
 
     def _run(
         self, session: Session, cases: Sequence[Case], round: int, quick: bool, witness: Witness | None
@@ -183,8 +196,8 @@ class Scorer:
             name = case.grid or self._first_grid
             if name not in tables:
                 tables[name] = self._table(session.call(self._grids[name].inputs), self._shapes[name])
-            return self._trusted("simulate", problem.simulate, tables[name], case)
-        return self._trusted("simulate", problem.simulate, self._decider(session, case), case)
+            return self.trusted("simulate", problem.simulate, tables[name], case)
+        return self.trusted("simulate", problem.simulate, self._decider(session, case), case)
 
     def _decider(self, session: Session, case: Case) -> Callable[..., Any]:
         def decide(*args: Any) -> Any:
@@ -235,8 +248,17 @@ class Scorer:
         table[np.isnan(table)] = -np.inf
         return table
 
-    def _trusted(self, what: str, function: Callable[..., Any] | None, *args: Any) -> Any:
-        """Call a function of the problem within its time limit; what it raises is told apart."""
+    def trusted(self, what: str, function: Callable[..., Any] | None, *args: Any) -> Any:
+        """Call a function of the problem within its time limit; what it raises is told apart.
+
+        Args:
+            what: its name, for messages.
+            function: the function.
+            *args: its arguments, the last one a case.
+
+        Raises:
+            Stopped: it rejects what it was given, or fails on it.
+        """
         assert function is not None
         case = args[-1].name
         try:
@@ -258,7 +280,7 @@ class Scorer:
             raise Stopped(Status.UNSCORABLE, f"case {case}: {what} raised {kind}: {error}", text) from None
 
     def _score(self, outcome: Any, case: Case) -> Mapping[str, float]:
-        answer = self._trusted("score", self.problem.score, outcome, case)
+        answer = self.trusted("score", self.problem.score, outcome, case)
         if not isinstance(answer, Mapping):
             kind = type(answer).__name__
             raise Stopped(
@@ -275,7 +297,7 @@ class Scorer:
                 numbers[str(name)] = float(value)
             except OverflowError:
                 numbers[str(name)] = math.inf if value > 0 else -math.inf
-        for name in self._needed():
+        for name in self._needed:
             if name not in numbers:
                 raise Stopped(Status.UNSCORABLE, f"case {case.name}: score's answer has no {name!r}")
             if not math.isfinite(numbers[name]):
@@ -284,22 +306,22 @@ class Scorer:
                 )
         return numbers
 
-    def _needed(self) -> list[str]:
-        behavioural = [measure.name for measure in self.problem.measures if measure.name not in STRUCTURAL]
-        return [self.problem.objective.name, *behavioural]
-
     def _pass(self, gate: float, scores: Mapping[str, Mapping[str, float]]) -> None:
         reached = put_together(self.problem, self.problem.objective.name, scores)
         if self.problem.objective.better(gate, reached):
             raise Stopped(Status.REJECTED, f"stage: {reached:g} does not reach the gate {gate:g}")
 
     def _total(self, scores: Mapping[str, Mapping[str, float]], outcomes: Mapping[str, Any]) -> Scored:
-        totals = {name: put_together(self.problem, name, scores) for name in self._needed()}
+        totals = {name: put_together(self.problem, name, scores) for name in self._needed}
         objective = totals[self.problem.objective.name]
         measures = {name: totals[name] for name in totals if name in {m.name for m in self.problem.measures}}
-        text = repr([(case, sorted(numbers.items())) for case, numbers in scores.items()])
-        behaviour = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return Scored(Status.OK, "", objective, scores, measures, behaviour, "", outcomes)
+        return Scored(Status.OK, "", objective, scores, measures, behaviour_of(scores), "", outcomes)
+
+
+def behaviour_of(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """A hash of the numbers of all cases: programs that act the same share it."""
+    text = repr([(case, sorted(numbers.items())) for case, numbers in scores.items()])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def put_together(problem: Problem, name: str, scores: Mapping[str, Mapping[str, float]]) -> float:

@@ -16,10 +16,13 @@ from evolve.mutators.screening import Screening, tuning_budget
 from evolve.programs_db.archive import AddStatus, Archive
 from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
 from evolve.select import choose_mates, choose_parent, key
-from evolve.source import SourceError, program_of
+from evolve.source import SourceError, depth_of, program_of
 from evolve.statement import STRUCTURAL, Problem
 
 __all__ = ["Pending", "Search", "Tally"]
+
+_FLOOR = 0.8
+"""Share of the best speed-up below which a program need not be measured well."""
 
 
 @dataclass
@@ -114,8 +117,13 @@ class Search:
         return self._pending(proposal, draft, None)
 
     def _order(self, number: int, draft: Draft) -> TuneOrder | None:
-        """Constants of a fresh structure are tuned once: untuned scores say little about a structure."""
+        """Constants of a fresh structure are tuned once: untuned scores say little about a structure.
+
+        Not where speed is sought: a trial is a race, and constants seldom decide one.
+        """
         if draft.error or not self.config.tune or not draft.constants or draft.structure in self._structures:
+            return None
+        if self.problem.speed:
             return None
         seed = (self.seed * 1_000_003 + number) % 2**31 + 1
         return TuneOrder(self.config.tune, self.config.tune_each, seed, self.screening.bars())
@@ -127,7 +135,12 @@ class Search:
         known = self._proposed.setdefault(draft.canonical, proposal.number)
         if known != proposal.number:
             return Pending(proposal, draft, None)
-        return Pending(proposal, draft, Job(draft.source, tune=order))
+        return Pending(proposal, draft, Job(draft.source, tune=order, floor=self._floor()))
+
+    def _floor(self) -> float | None:
+        """What is much slower than the best is given up early: how slow it is exactly decides nothing."""
+        best = self.archive.best() if self.problem.speed else None
+        return None if best is None else _FLOOR * best.objective
 
     # -- committing ------------------------------------------------------------------------------------------
 
@@ -159,8 +172,11 @@ class Search:
         """What a judge said, with the program's id and the structural measures filled in."""
         measures = dict(judged.evaluation.measures)
         if judged.evaluation.status is Status.OK:
-            structural = {"nodes": float(program.nodes)}
-            measures.update({m.name: structural[m.name] for m in problem.measures if m.name in STRUCTURAL})
+            named = STRUCTURAL & {measure.name for measure in problem.measures}
+            if "nodes" in named:
+                measures["nodes"] = float(program.nodes)
+            if "depth" in named:
+                measures["depth"] = float(depth_of(program.source, problem.entry))
         return replace(judged.evaluation, program=program.id, measures=measures)
 
     def commit(self, commit: Commit) -> Commit:

@@ -20,6 +20,7 @@ __all__ = [
     "Hashes",
     "SourceError",
     "cut",
+    "depth_of",
     "find_entry",
     "hashes",
     "hashes_of",
@@ -159,6 +160,34 @@ def find_entry(tree: ast.Module, entry: str) -> ast.FunctionDef:
         if isinstance(statement, ast.FunctionDef) and statement.name == entry:
             return statement
     raise SourceError(f"the block defines no function '{entry}' at its top level")
+
+
+def depth_of(source: str, entry: str) -> int:
+    """Statements and expressions on the longest way down the entry's syntax tree, the entry itself included.
+
+    Docstrings, parameters and annotations do not count, as for `Program.nodes`.
+
+    Raises:
+        SourceError: see `parse` and `find_entry`.
+    """
+    function = find_entry(parse(source), entry)
+    documented = ast.get_docstring(function, clean=False) is not None
+    depth, level = 1, list[ast.AST](function.body[documented:])
+    while level:
+        depth += 1
+        level = [part for node in level for part in _below(node)]
+    return depth
+
+
+def _below(node: ast.AST) -> list[ast.AST]:
+    """The statements and expressions right below a node, through what is neither (a comprehension, a handler)."""
+    found: list[ast.AST] = []
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, (ast.stmt, ast.expr)):
+            found.append(part)
+        elif not isinstance(part, ast.arg):
+            found += _below(part)
+    return found
 
 
 def to_tree(source: str) -> Node:

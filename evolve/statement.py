@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,11 @@ from evolve.fastcore.limits import Limits
 from evolve.programs_db.records import Measure, Objective
 from evolve.source import BlockError, SourceError, cut, find_entry, parse
 from evolve.spec import Plain, Spec
+from evolve.speed import ON_CASE, Speed, complaints
 from evolve.vocabulary import Primitive
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 __all__ = [
     "STRUCTURAL",
@@ -35,7 +39,7 @@ __all__ = [
 ]
 
 # Measures that the evaluator supplies itself, from the program's text.
-STRUCTURAL = frozenset({"nodes"})
+STRUCTURAL = frozenset({"nodes", "depth"})
 
 Aggregate = Literal["mean", "sum", "min", "max"] | Callable[[Sequence[float]], float]
 
@@ -149,15 +153,17 @@ class Problem:
         entry: name of the function in the block that is called.
         cases: training cases.
         score: `score(outcome, case) -> {name: number}`; may raise `Rejected`.
-        objective: which of those numbers is sought, and in which direction.
-        measures: behaviour axes; names of `score`'s answer, or "nodes" (size of the block's syntax tree).
+        objective: which of those numbers is sought, and in which direction; or `Speed`.
+        measures: behaviour axes; names of `score`'s answer, or "nodes" (size of the block's syntax tree), "depth" (of
+            the entry's), and with `Speed` "speedup:" and the name of a case of `fresh`.
         form: "call", "table" or "step".
         returns: declared form of the answer (of one decision, in form `step`).
         grid: form `table`: one Grid (or tuple of inputs), or several by name.
         simulate: form `table`: `simulate(table, case)`; form `step`: `simulate(decide, case)`.
         aggregate: how each number is put together over cases; "mean" unless said otherwise.
         unseen: cases that no prompt, archive or selection ever sees, by name of the suite.
-        fresh: `fresh(rng) -> cases`, new ones for verification.
+        fresh: `fresh(rng) -> cases`, new ones for verification; with `Speed`, one batch of timed cases.
+        strategy: with `Speed`: `strategy() -> hypothesis strategy of Case`, more cases to answer right.
         certify: `certify(outcome, case) -> Certificate`.
         stages: a cascade, cheap cases first.
         repeats: how often each case is run with another seed, where the objective is random.
@@ -183,6 +189,7 @@ class Problem:
     aggregate: Mapping[str, Aggregate] = field(default_factory=dict)
     unseen: Mapping[str, Sequence[Case]] = field(default_factory=dict)
     fresh: Callable[[np.random.Generator], Sequence[Case]] | None = None
+    strategy: "Callable[[], SearchStrategy[Case]] | None" = None
     certify: Callable[[Any, Case], Certificate] | None = None
     stages: Sequence[Stage] = ()
     repeats: int = 1
@@ -222,6 +229,18 @@ class Problem:
             return {}
         named = self.grid if isinstance(self.grid, Mapping) else {"grid": self.grid}
         return {name: grid if isinstance(grid, Grid) else Grid(tuple(grid)) for name, grid in named.items()}
+
+    @property
+    def speed(self) -> Speed | None:
+        """The objective if it is speed."""
+        return self.objective if isinstance(self.objective, Speed) else None
+
+    @property
+    def supplied(self) -> list[str]:
+        """Names that `score`'s answer must hold: objective and measures that the evaluator does not supply itself."""
+        names = [measure.name for measure in self.measures]
+        names = [name for name in names if name not in STRUCTURAL and not name.startswith(ON_CASE)]
+        return names if self.speed else [self.objective.name, *names]
 
     def bounds(self, name: str) -> Measure:
         """The measure called `name`."""
@@ -280,6 +299,7 @@ def _complaints(problem: Problem) -> list[tuple[bool, str]]:
             "a table is made once a program; repeats belong into simulate's cases there",
         ),
         (problem.score_seconds <= 0, "score_seconds must be positive"),
+        *complaints(problem, measures),
     ]
 
 

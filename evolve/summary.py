@@ -12,7 +12,15 @@ from evolve.programs_db.lineage import statuses, top
 from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Objective
 
-__all__ = ["document", "earlier_cpu_seconds", "ended_document", "last_document", "objective_of"]
+__all__ = [
+    "document",
+    "earlier_cpu_seconds",
+    "ended_document",
+    "last_document",
+    "machine_name",
+    "machines",
+    "objective_of",
+]
 
 _WEAKEST_FIRST = ("none", "basic", "strict", "interpreted")
 
@@ -64,6 +72,8 @@ def document(
         "interventions": book.query("SELECT count(*) AS n FROM interventions")[0]["n"],
         "content_hash": book.content_hash() if hashed else None,
     }
+    if "baseline" in told["objective"]:
+        told["machines"] = machines(book)
     if best:
         told["best"] = {
             "program": best[0].program,
@@ -74,9 +84,31 @@ def document(
         told["best"]["number"] = best[0].number
     if finals is not None:
         told["seed_program"] = {**told["seed_program"], **finals.seed.as_dict()}
+        known = told["best"]["value"]
         told["best"] = {**told["best"], **finals.best.as_dict()}
+        if finals.best.confirmation is not None:
+            told["best"]["recorded"] = known
+        if told["best"]["value"] is None:  # it failed this time; `failures` says how
+            told["best"]["value"] = known
         told["baselines"] = {name: line.as_dict() for name, line in finals.baselines.items()}
     return told
+
+
+def machines(book: Reading) -> list[str]:
+    """The machines on which the programs of a ledger have been run, the latest last: speeds depend on them."""
+    rows = book.query(
+        "SELECT machine FROM sessions WHERE fingerprint = :mark ORDER BY id", {"mark": book.fingerprint}
+    )
+    names = [machine_name(json.loads(row["machine"])) for row in rows]
+    return list(dict.fromkeys(reversed(names)))[::-1]
+
+
+def machine_name(machine: Mapping[str, Any]) -> str:
+    """What of a machine decides how fast programs are, as far as a ledger knows it."""
+    python = f"Python {machine['python']}" if "python" in machine else ""
+    cores = f"{machine['cores']} cores" if "cores" in machine else ""
+    known = (machine.get("cpu"), machine.get("architecture"), cores, python)
+    return ", ".join(str(fact) for fact in known if fact)
 
 
 def _counts(book: Reading) -> dict[str, Any]:

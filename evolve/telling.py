@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from evolve.speed_telling import headline_of_speed, is_speed, rows_of_speed, speed_doubts
 from evolve.statement import Reference
 from evolve.terminal import is_ascii, number, safe
 
@@ -32,7 +33,9 @@ def _value(document: Document, value: Any) -> str:
 
 
 def headline(document: Document) -> Text:
-    """The seed program's value, and the best's."""
+    """The seed program's value, and the best's; of a speed, what was confirmed."""
+    if is_speed(document):
+        return headline_of_speed(document)
     objective, seed, best = document["objective"], document["seed_program"], document["best"]
     name, direction = objective["name"], objective["direction"]
     if best is None:
@@ -54,7 +57,10 @@ def tell_unseen(console: Console, document: Document, references: Sequence[Refer
     lines = {name: line for name, line in lines.items() if line}
     suites = list(dict.fromkeys(suite for line in lines.values() for suite in line.get("unseen", {})))
     unit = document["objective"]["unit"]
-    if suites or document["baselines"]:
+    if is_speed(document):
+        rule(console, f"speed, {document['objective']['baseline']} = 1.00x; inputs that the search never saw")
+        _tabulate(console, rows_of_speed(lines), list(lines))
+    elif suites or document["baselines"]:
         rule(console, "training and unseen cases" + (f" ({unit})" if unit else ""))
         rows = [("training", {name: number(line["value"]) for name, line in lines.items()})]
         rows += [
@@ -130,6 +136,9 @@ def tell_counts(console: Console, document: Document) -> None:
             f"stopped: {document['stopped']}"
         )
     )
+    if is_speed(document):
+        told = "speeds differ from run to run, so no run repeats exactly; the content hash names this record only"
+        console.print(Text(told, style="dim"))
 
 
 def doubts(document: Document) -> list[str]:
@@ -149,9 +158,9 @@ def doubts(document: Document) -> list[str]:
         )
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
-    found += _worse_unseen(document)
-    found += _worse_than_known(document)
-    return found
+    if is_speed(document):
+        return found + speed_doubts(document)
+    return found + _worse_unseen(document) + _worse_than_known(document)
 
 
 def _worse_than_known(document: Document) -> list[str]:

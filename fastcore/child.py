@@ -165,6 +165,8 @@ def _report(error: BaseException) -> bytes:
         text = "(its message cannot be printed)"
     if isinstance(error, SyntaxError) and error.filename == _FILENAME:
         text = f"{error.msg} (line {error.lineno})"
+    if type(error) is ModuleNotFoundError:
+        text = f"{text[:1000]} (a problem's `preload` says which libraries its programs may import)"
     lines = [line[:400] for line in _own_frames(error.__traceback__)]
     fields = (type(error).__name__[:200], text[:4000], "".join(lines))
     return wire.encode(tuple(field.encode("utf-8", "replace").decode() for field in fields))

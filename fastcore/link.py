@@ -80,6 +80,7 @@ class Supervisor(asyncio.Protocol):
     stuck: bool = False
     lost: bool = False
     cpu_seconds: float = 0.0
+    _transport: asyncio.Transport | None = None
 
     async def start(self, greeting: bytes) -> None:
         """Execute the process and send it its first message.
@@ -103,6 +104,7 @@ class Supervisor(asyncio.Protocol):
                 start_new_session=True,  # Ctrl-C is the engine's to handle
             )
         self.pid = self._process.pid
+        self._socket = ours
         self._buffer = bytearray()
         self._loop = asyncio.get_running_loop()
         self._transport, _ = await self._loop.create_connection(lambda: self, sock=ours)
@@ -118,6 +120,7 @@ class Supervisor(asyncio.Protocol):
 
     def _send(self, body: bytes) -> None:
         head = _SHORT.pack(len(body)) if len(body) < 1 << 31 else _SHORT.pack(-1) + _LONG.pack(len(body))
+        assert self._transport is not None
         self._transport.write(head + body)
 
     def data_received(self, data: bytes) -> None:
@@ -156,8 +159,11 @@ class Supervisor(asyncio.Protocol):
     def hang_up(self) -> None:
         """End the link at once; the process closes its judge and ends."""
         with contextlib.suppress(OSError):
-            self._transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-        self._transport.abort()
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._transport is not None:
+            self._transport.abort()
+        else:  # Ctrl-C came while the loop took the link over
+            self._socket.close()
 
     def reap(self, patience: float) -> None:
         """Wait up to `patience` seconds for the end of the process, then kill it; keep the CPU it used."""

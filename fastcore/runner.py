@@ -161,6 +161,11 @@ class Session:
         """Process number of the program while it is alive (for `clock.cpu_and_wall`)."""
         return self._pid
 
+    @property
+    def threads(self) -> int:
+        """How many threads its limits allow."""
+        return self._limits.threads
+
     def ready(self) -> None:
         """Wait until the block is imported; `call` does so by itself.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["SEAL_AS_IT_IS", "SEAL_CONTENT", "SEAL_FUTURE_WRITE", "SEAL_SIZE", "Sealed", "add_seals", "memory_file",
+__all__ = ["SEAL_AS_IT_IS", "SEAL_FUTURE_WRITE", "SEAL_SIZE", "Sealed", "add_seals", "memory_file",
            "memory_files_work"]  # fmt: skip
 
 # linux/fcntl.h; the `fcntl` module of Python does not have all of them.
@@ -19,7 +19,6 @@ SEAL_AS_IT_IS: Final = 0x1
 """No more seals."""
 SEAL_SIZE: Final = 0x2 | 0x4
 """Neither shrinks nor grows: whoever has mapped it can never be sent SIGBUS."""
-SEAL_CONTENT: Final = 0x8
 SEAL_FUTURE_WRITE: Final = 0x10
 """Only mappings that exist already can write; later ones are read-only for good (Linux 5.1)."""
 _INLINE_UP_TO: Final = 32 << 10
@@ -149,7 +148,9 @@ def _written(body: bytes) -> int:
         view, at = memoryview(body), 0
         while at < len(body):
             at += os.pwrite(descriptor, view[at:], at)
-        add_seals(descriptor, SEAL_CONTENT | SEAL_SIZE | SEAL_AS_IT_IS)
+        # Not F_SEAL_WRITE: it waits for every page that the kernel holds for reasons of its own, and may say "busy".
+        # Nobody has mapped the file for writing, and from here on nobody can; write() is refused as well.
+        add_seals(descriptor, SEAL_FUTURE_WRITE | SEAL_SIZE | SEAL_AS_IT_IS)
     except OSError:
         os.close(descriptor)
         raise

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from evolve.fastcore.layout import fixed_layout
 from evolve.fastcore.zygote import END, FORK, FORKED, STATUS
 
 __all__ = ["Reaped", "Warden", "ZygoteDeadError", "ZygoteError"]
@@ -36,6 +37,10 @@ _ENVIRONMENT: Final = {
     "NUMEXPR_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "NUMBA_THREADING_LAYER": "workqueue",
+    # glibc gives freed memory back to the kernel, and takes it again page by page, by a threshold that the largest
+    # array so far sets: a program that first makes a large array for nothing was twice as fast. Never give back.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that every glibc takes
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
 }
 
 
@@ -78,7 +83,7 @@ class Warden:
         flags = ["-s", "-S", "-P", "-B"]
         ours, theirs = socket.socketpair()
         self._socket = ours
-        with theirs:
+        with theirs, fixed_layout():
             self._process = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, *flags, str(script), str(theirs.fileno()), str(os.getpid()), settings],
                 env=_ENVIRONMENT,

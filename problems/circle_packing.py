@@ -125,7 +125,10 @@ def score(discs: np.ndarray, case: Case) -> dict[str, float]:
 def certify(discs: np.ndarray, case: Case) -> Certificate:
     """Check every rule in exact rationals, on the shrunk radii, by code that shares nothing with `score`."""
     rows = [tuple(Fraction(value) for value in row) for row in shrink(discs)]
-    valid = all(r >= 0 and x - r >= 0 and x + r <= 1 and y - r >= 0 and y + r <= 1 for x, y, r in rows)
+    valid = len(rows) == case.inputs[0]
+    valid = valid and all(
+        r >= 0 and x - r >= 0 and x + r <= 1 and y - r >= 0 and y + r <= 1 for x, y, r in rows
+    )
     for i, (x1, y1, r1) in enumerate(rows):
         for x2, y2, r2 in rows[:i]:
             valid = valid and (x1 - x2) ** 2 + (y1 - y2) ** 2 >= (r1 + r2) ** 2

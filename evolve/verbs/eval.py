@@ -14,6 +14,8 @@ from evolve.inspection import judge
 from evolve.programs_db.records import Evaluation, Status
 from evolve.search import Search
 from evolve.source import SourceError, program_of, text_hash
+from evolve.speed import ALL
+from evolve.speed_telling import raced, ratio, spoken
 from evolve.statement import Problem
 from evolve.terminal import number, out, print_json, safe
 from evolve.text import clean
@@ -67,10 +69,15 @@ def _show(console: Console, problem: Problem, judged: Judged) -> None:
     one = judged.evaluation
     if one.status is Status.OK:
         line = f"{problem.objective.name} {number(one.objective)} {problem.objective.unit}".rstrip()
+        if problem.speed:
+            line = spoken(raced(problem, one))
         console.print(Text.assemble(("ok      ", "green"), (line, "bold")))
     else:
         console.print(Text.assemble((f"{one.status.value:<12}", "bold red"), safe(one.message)))
-    _scores(console, one)
+    if problem.speed:
+        _speeds(console, one)
+    else:
+        _scores(console, one)
     for name, value in one.measures.items():
         measure = problem.bounds(name)
         outside = (
@@ -92,6 +99,18 @@ def _show(console: Console, problem: Problem, judged: Judged) -> None:
             style="dim",
         )
     )
+
+
+def _speeds(console: Console, evaluation: Evaluation) -> None:
+    for case, found in evaluation.scores.items():
+        if case == ALL:
+            told = f"set-up {found['setup_cpu']:.3g} CPU s, compiling {found['compile_cpu']:.3g} CPU s"
+            console.print(Text(f"{told}: not in the ratio", style="dim"))
+            if found["flagged"]:
+                told = f"CPU time and wall time disagree by {100 * found['disagreement']:.3g} %"
+                console.print(Text(f"{told}: does it sleep, wait, or use other threads?", style="yellow"))
+        else:
+            console.print(safe(f"{case}  {ratio(found['speedup'])}"))
 
 
 def _scores(console: Console, evaluation: Evaluation) -> None:

@@ -4,11 +4,14 @@ import argparse
 from pathlib import Path
 
 from evolve.budget import Budget
+from evolve.fastcore import machine
 from evolve.heatmap import best_by_cell
 from evolve.programs_db.ledger import Ledger
 from evolve.runs import problem_of
 from evolve.runs import resume as search
 from evolve.session import Session, conduct, last_budget
+from evolve.summary import machine_name, machines
+from evolve.terminal import err, safe
 from evolve.verbs.common import add_workers, needs_jail
 from evolve.verbs.run import add_output, output_of
 from evolve.watch import Watch
@@ -35,7 +38,11 @@ def run(args: argparse.Namespace) -> int:
         watch = Watch(problem.objective, tuple(problem.measures), making["config"]["islands"], budget)
         watch.recall(book)
         watch.reached.update(best_by_cell(book, problem.objective, problem.measures))
+        before, here = machines(book), machine_name(machine.fingerprint())
     needs_jail(args.unsafe)
+    if problem.speed and before and before != [here]:
+        told = f"its speeds were measured on {'; '.join(before)}; this is {here}: they are not to be compared"
+        err().print(safe(f"warning: {told}", style="yellow"), soft_wrap=True)
     return conduct(
         Session(problem, ledger, making["seed"], budget, args.workers),
         watch,

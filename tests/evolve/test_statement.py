@@ -54,6 +54,52 @@ def test_a_problem_that_contradicts_itself_is_refused(more, says):
         make(**more)
 
 
+def timed(**more):
+    given = {
+        "objective": evolve.Speed(baseline="plain"),
+        "baselines": {"plain": "def f():\n    return 0\n"},
+        "fresh": lambda rng: [Case("a")],
+    }
+    return make(**{**given, **more})
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"baselines": {"other": ""}}, "baseline 'plain', which is not among baselines=: other"),
+        ({"fresh": None}, "needs fresh="),
+        ({"form": "step", "simulate": lambda d, c: d}, "needs form 'call', not 'step'"),
+        ({"repeats": 2}, "takes no repeats="),
+        ({"stages": [Stage(("a",), 1.0)]}, "takes no stages="),
+        ({"aggregate": {"speedup": "max"}}, "aggregate= cannot be given for 'speedup'"),
+    ],
+)
+def test_a_problem_that_asks_for_speed_is_held_to_what_speed_needs(more, says):
+    with pytest.raises(ProblemError, match=says):
+        timed(**more)
+
+
+def test_what_belongs_to_speed_is_refused_elsewhere():
+    with pytest.raises(ProblemError, match=r"speedup:a needs objective=Speed"):
+        make(measures=[evolve.Measure("speedup:a", 0, 1)])
+    with pytest.raises(ProblemError, match="strategy= needs objective=Speed"):
+        make(strategy=lambda: None)
+
+
+def test_speed_is_an_objective_and_supplies_what_it_can():
+    measures = [evolve.Measure(name, 0, 9) for name in ("nodes", "depth", "speedup:a", "waste")]
+    problem = timed(measures=measures)
+    assert problem.speed == evolve.Speed("plain")
+    assert (problem.objective.name, problem.objective.direction, problem.objective.unit) == (
+        "speedup",
+        "max",
+        "x",
+    )
+    assert problem.objective.better(2.0, 1.0)
+    assert problem.supplied == ["waste"]
+    assert make(measures=measures[:2]).supplied == ["x"]
+
+
 @pytest.mark.parametrize(
     ("direction", "low", "high"), [("up", 0, 1), ("min", 1, 1), ("min", 0, float("inf"))]
 )

@@ -276,3 +276,18 @@ def is_alive(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_ctrl_c_while_a_supervisor_starts_leaves_no_process():
+    async def story():
+        pool = make()
+        starting = asyncio.create_task(pool.start())
+        await asyncio.sleep(0)  # its process lives, and its link is being made
+        pids = pool.pids()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert len(pids) == 1
+        assert not psutil.pid_exists(pids[0])
+
+    run(story())

@@ -14,7 +14,13 @@ from evolve.loader import load
 from evolve.problems import circle_packing, memory_rule
 from evolve.statement import Case, Rejected
 
-SEEDS = {"online_bin_packing": 4.10, "capset": 64, "memory_rule": 0.327, "circle_packing": 0.940}
+SEEDS = {
+    "online_bin_packing": 4.10,
+    "capset": 64,
+    "memory_rule": 0.327,
+    "circle_packing": 0.940,
+    "sorting_network": 28.013,
+}
 
 
 @pytest.fixture(scope="module", params=SEEDS)

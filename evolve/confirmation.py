@@ -1,0 +1,199 @@
+"""Confirms what a search for speed found: many pairs on inputs that nobody has seen, and a hunt for a wrong answer.
+
+The best of many noisy figures is a lucky one; this is measured once, after the search, and selects nothing.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evolve.fastcore.race import Result, Rules
+from evolve.fastcore.runner import Failure
+from evolve.fastcore.runner import Session as Jailed
+from evolve.programs_db.records import Status
+from evolve.properties import falsify, shown
+from evolve.scoring import Scored, Stopped
+from evolve.statement import Case
+from evolve.timing import Timing
+
+__all__ = ["ConfirmOrder", "Confirmation", "confirm"]
+
+_SHRINK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmOrder:
+    """Ask for a confirmation: many pairs on inputs that nobody has seen, and a hunt for wrong answers.
+
+    Args:
+        seed: of the inputs, drawn when the search is over, and recorded.
+        pairs: least number of pairs; half as many again where nothing is decided by then.
+        examples: how many cases to draw afresh from the problem's strategy; what fails is shrunk.
+    """
+
+    seed: int
+    pairs: int = 200
+    examples: int = 200
+
+    @property
+    def looks(self) -> tuple[int, int, int]:
+        """Numbers of pairs after which it may stop."""
+        return self.pairs, self.pairs * 5 // 4, self.pairs * 3 // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a confirmation found; plain data.
+
+    Args:
+        seed: of its inputs.
+        result: ratio, interval, pairs and so on; None where the program was wrong.
+        wrong: for each kind of case on which it failed ("cases", "strategy", a suite's name), how.
+        counterexample: the simplest inputs that it answers wrong, if the strategy gave any.
+        failed: why nothing was established: the problem's own functions or baseline failed.
+    """
+
+    seed: int
+    result: Mapping[str, Any] | None
+    wrong: Mapping[str, str]
+    counterexample: str = ""
+    failed: str = ""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is right on everything and faster than the baseline."""
+        return (
+            not self.wrong
+            and not self.failed
+            and self.result is not None
+            and self.result["verdict"] == "faster"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As in a run's document."""
+        told = {"confirmed": self.confirmed, "seed": self.seed, **(self.result or {})}
+        if self.wrong:
+            told["wrong"] = dict(self.wrong)
+        if self.failed:
+            told["failed"] = self.failed
+        if self.counterexample:
+            told["counterexample"] = self.counterexample
+        return told
+
+
+def confirm(timing: Timing, session: Jailed, source: str, order: ConfirmOrder) -> tuple[Scored, Confirmation]:
+    """Check and race a program more thoroughly than a search can; every way in which it is wrong is kept.
+
+    Args:
+        timing: of the problem.
+        session: the running program.
+        source: its text.
+        order: how thoroughly.
+    """
+    hunt = _Hunt(timing, source)
+    figures: dict[str, Any] | None = None
+    with timing.scorer.watching():
+        scored = Scored(Status.REJECTED)
+        try:
+            scores, compiling = timing.all_right(session)
+            result = timing.race(session, (2, order.seed), Rules(looks=order.looks), order.seed)
+            scored = timing.scored(session, result, scores, compiling)
+            figures = _figures(timing, result)
+        except (Stopped, Failure) as fault:
+            scored = Scored(Status(fault.status), fault.message, traceback=fault.traceback)
+            hunt.note("cases", fault)
+        session.finish()  # its place is needed
+        if not hunt.failed:
+            hunt.suites()
+            if order.examples:
+                hunt.strategy(order)
+    if hunt.wrong and scored.status is Status.OK:
+        kind, why = next(iter(hunt.wrong.items()))
+        scored = Scored(Status.REJECTED, f"{kind}: {why}")
+    return scored, Confirmation(order.seed, figures, hunt.wrong, hunt.counterexample, hunt.failed)
+
+
+def _figures(timing: Timing, result: Result) -> dict[str, Any]:
+    return {
+        "baseline": timing.baseline,
+        "speedup": float(result.speedup),
+        "low": float(result.low),
+        "high": float(result.high) if math.isfinite(result.high) else None,  # so few pairs say nothing
+        "pairs": int(result.pairs),
+        "verdict": "no difference" if result.verdict == "undecided" else result.verdict,
+        "wall_speedup": float(result.wall_speedup),
+        "flagged": bool(result.flagged),
+        "cases": {
+            name: float(ratio) for name, ratio in zip(timing.batches.names, result.per_case, strict=True)
+        },
+    }
+
+
+class _Hunt:
+    """Looks for wrong answers of one program, each time it failed started afresh."""
+
+    def __init__(self, timing: Timing, source: str) -> None:
+        self.timing = timing
+        self.source = source
+        self.wrong: dict[str, str] = {}
+        self.counterexample = ""
+        self.failed = ""
+        self._session: Jailed | None = None
+
+    def note(self, kind: str, fault: Stopped | Failure) -> str:
+        """Keep what went wrong on a kind of case, and say it; of what is not the program's fault, say so."""
+        told = f"{fault.status}: {fault.message}"
+        if fault.status == Status.UNSCORABLE:
+            self.failed = told
+        else:
+            self.wrong[kind] = told
+        return told
+
+    def suites(self) -> None:
+        """The unseen cases, each suite in a process of its own."""
+        for name, cases in self.timing.problem.unseen.items():
+            for case in cases:
+                if fault := self._fault(case):
+                    self.note(name, fault)
+                    break
+            self._end()
+
+    def strategy(self, order: ConfirmOrder) -> None:
+        """Cases drawn from the problem's strategy; a wrong answer's case is shrunk."""
+        strategy = self.timing.problem.strategy
+        if strategy is None:
+            return
+        faults: dict[str, Stopped | Failure] = {}
+
+        def wrong(case: Case) -> bool:
+            fault = self._fault(case)
+            if fault is not None:
+                faults[shown(case)] = fault
+            return fault is not None
+
+        try:
+            case = falsify(strategy, wrong, order.examples, order.seed, _SHRINK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - a strategy is the problem's own code
+            self.failed = f"strategy raised {type(error).__name__}: {error}"
+        else:
+            if case is not None:
+                self.counterexample = shown(case)
+                self.note("strategy", faults[self.counterexample])
+        finally:
+            self._end()
+
+    def _fault(self, case: Case) -> Stopped | Failure | None:
+        """What is wrong with the answer to a case."""
+        if self._session is None or not self._session.alive:
+            self._session = self.timing.start("program", self.source, self.timing.problem.limits)
+        try:
+            self.timing.answer(self._session, case)
+        except (Stopped, Failure) as fault:
+            return fault
+        return None
+
+    def _end(self) -> None:
+        if self._session is not None:
+            self._session.finish()
+            self._session = None

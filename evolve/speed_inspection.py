@@ -1,0 +1,74 @@
+"""Tries what only a problem that asks for speed can get wrong: batches too short to time, a baseline that is wrong,
+a machine on which a program differs from itself.
+"""
+
+from typing import Any, Literal
+
+from evolve.evaluator import Judge
+from evolve.programs_db.records import Evaluation
+from evolve.scoring import Stopped
+from evolve.speed_telling import raced, ratio, spoken
+from evolve.statement import Problem
+
+__all__ = ["Finding", "against_itself", "batch", "twice"]
+
+Finding = tuple[str, Literal["ok", "advice", "warning", "failed"], str, dict[str, Any]]
+
+_CASE_SECONDS = 0.001
+_BATCH_SECONDS = 0.005
+
+
+def batch(problem: Problem, unsafe: bool) -> Finding:
+    """Whether `fresh` and the baseline work, and whether their runs are long enough to be timed."""
+    judge = Judge(problem, unsafe)
+    try:
+        assert judge.timing is not None
+        cost = judge.timing.cost()
+    except Stopped as stop:
+        return "batch", "failed", stop.message, {}
+    finally:
+        judge.close()
+    total = sum(cost.values())
+    told = ", ".join(f"{name} {1000 * seconds:.3g} ms" for name, seconds in cost.items())
+    sentence = f"a batch of fresh() takes the baseline {1000 * total:.3g} ms of CPU ({told})"
+    figures = {"batch_seconds": total, "case_seconds": cost}
+    short = [name for name, seconds in cost.items() if seconds < _CASE_SECONDS]
+    if short:
+        mend = "below 1 ms, the cost of a call hides a difference; make them larger"
+        return "batch", "warning", f"{sentence}; {', '.join(short)}: {mend}", figures
+    if total < _BATCH_SECONDS:
+        return "batch", "warning", f"{sentence}; make it 5 ms at least, by larger or more cases", figures
+    return "batch", "ok", sentence, figures
+
+
+def against_itself(problem: Problem, evaluation: Evaluation) -> Finding:
+    """What a race of the baseline against itself found; it is an `ok` evaluation."""
+    found = raced(problem, evaluation)
+    figures = {"value": evaluation.objective, "low": found["low"], "high": found["high"]}
+    if found["verdict"] == "no difference":
+        sentence = f"raced against itself the baseline shows {spoken(found)}"
+        return "baseline", "ok", sentence, figures
+    sentence = (
+        f"raced against itself the baseline is called different ({ratio(found['speedup'])}): by chance one time in "
+        "twenty, and else by noise of this machine or by runs that are too short; smaller gains mean nothing"
+    )
+    return "baseline", "warning", sentence, figures
+
+
+def twice(problem: Problem, first: Evaluation, again: Evaluation) -> Finding:
+    """Whether a program answers alike twice, and how far its two races lie apart; both are `ok`."""
+    one, other = raced(problem, first), raced(problem, again)
+    difference = other["speedup"] / one["speedup"] - 1
+    figures = {"difference": difference}
+    if first.behaviour != again.behaviour:
+        sentence = "score gives other numbers for the same program: draw random numbers from a fixed seed"
+        return "repeatable", "warning", sentence, figures
+    sentence = f"two races of the same program differ by {100 * abs(difference):.2g} %"
+    if one["low"] > other["high"] or other["low"] > one["high"]:
+        return (
+            "repeatable",
+            "warning",
+            f"{sentence}, more than their intervals say: this machine is not quiet",
+            figures,
+        )
+    return "repeatable", "ok", sentence, figures
