@@ -22,7 +22,7 @@ __all__ = ["ROOM_TO_ASK", "Buffers"]
 
 ROOM_TO_ASK: Final = 1 << 20
 """Longest body that is copied through the shared memory, in bytes; a longer one travels as a file of its own."""
-_POISON: Final = 0xFF  # no tag of `wire` and, in floats, NaN
+_POISON: Final = b"\xff" * 4096  # no tag of `wire` and, in floats, NaN
 
 
 class Buffers:
@@ -50,8 +50,7 @@ class Buffers:
                 os.close(descriptor)
             raise
         self.for_child = asks, answers
-        self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._answers))
-        self._used = 0
+        self._used = HEADER.size
 
     def close_child_ends(self) -> None:
         """Close the descriptors; the mappings stay."""
@@ -64,7 +63,10 @@ class Buffers:
 
     def poison(self) -> None:
         """Overwrite the last answer, so that it cannot be taken for the next one."""
-        ctypes.memset(self._address, _POISON, self._used or HEADER.size)
+        if self._used <= len(_POISON):
+            self._answers[: self._used] = _POISON[: self._used]
+        else:
+            ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(self._answers)), _POISON[0], self._used)
 
     def answer(self, bell: bytes, length: int) -> bytes | None:
         """Return a private copy of an answer's body, or None if it does not begin with the very bell that was rung.

@@ -4,6 +4,7 @@ Loaded by the zygote, with `child`. A bell says who is called (a nonce), where t
 Nothing here is trusted once the block has started; `exchange` and `buffers` are the end that checks.
 """
 
+import ctypes
 import mmap
 import os
 import socket
@@ -28,7 +29,7 @@ HEADER: Final = struct.Struct("<8sBQ")
 BODY_AT: Final = 64
 """Where the body begins in `ANSWERS`."""
 IN_STREAM, IN_ASKS, IN_FILE = 0, 1, 2
-"""Places of a call's body: behind the bell, in `ASKS`, in a memory file that the bell carries."""
+"""Places of a call's body: behind the bell, in `ASKS`, in a memory file that the byte behind the bell carries."""
 
 _DESCRIPTOR: Final = struct.Struct("i")
 _RIGHTS: Final = socket.CMSG_SPACE(_DESCRIPTOR.size)
@@ -60,7 +61,6 @@ class Channel:
             self.mapped = len(self._asks) + len(self._answers)
         self._place = IN_STREAM
         self._length = 0
-        self._descriptors: list[int] = []
 
     def receive(self) -> bytes:
         """Wait for the next call and return its nonce.
@@ -68,12 +68,10 @@ class Channel:
         Raises:
             EOFError: the supervisor is gone.
         """
-        head, ancillary, _flags, _address = self._socket.recvmsg(HEADER.size, _RIGHTS)
-        if len(head) < HEADER.size:
-            head += self._read(HEADER.size - len(head))
+        head = bytearray(HEADER.size)
+        self._fill(memoryview(head))
         nonce: bytes
         nonce, self._place, self._length = HEADER.unpack(head)
-        self._descriptors = [_DESCRIPTOR.unpack(data)[0] for _level, _type, data in ancillary]
         return nonce
 
     def body(self) -> memoryview:
@@ -86,7 +84,7 @@ class Channel:
         if self._place == IN_FILE:
             return self._mapped_file()
         block = np.empty(self._length + ALIGNMENT, np.uint8)
-        start = -block.__array_interface__["data"][0] % ALIGNMENT
+        start = -ctypes.addressof(ctypes.c_char.from_buffer(block)) % ALIGNMENT
         room = block.data[start : start + self._length]
         if self._place == IN_ASKS:  # copied: what the program keeps of it must outlive the next call
             assert self._asks is not None
@@ -108,20 +106,17 @@ class Channel:
         os.write(self._number, bell)
 
     def _mapped_file(self) -> memoryview:
-        if not self._descriptors:
+        """Map the file whose descriptor comes with one more byte: a plain read of the bell would have lost it."""
+        _byte, ancillary, _flags, _address = self._socket.recvmsg(1, _RIGHTS)
+        if not ancillary:
             raise OSError("the program left no descriptor free for its next case")
-        descriptor = self._descriptors.pop()
+        descriptor = _DESCRIPTOR.unpack(ancillary[0][2])[0]
         try:
             return memoryview(mmap.mmap(descriptor, self._length, prot=mmap.PROT_READ, **_SHARED))
         except OSError as error:
             raise MemoryError(f"{self._length} bytes of a case cannot be mapped: {error}") from None
         finally:
             os.close(descriptor)
-
-    def _read(self, count: int) -> bytearray:
-        data = bytearray(count)
-        self._fill(memoryview(data))
-        return data
 
     def _fill(self, room: memoryview) -> None:
         while room:

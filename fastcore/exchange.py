@@ -27,6 +27,7 @@ _UNPRINTABLE: Final = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _CHUNK: Final = 1 << 16
+_BELL: Final = 64
 
 
 class ClosedError(Exception):
@@ -101,11 +102,10 @@ class Exchange:
             ClosedError: the channel ended.
             ForgedError: a bell out of turn, with a wrong nonce, of too long a body, or of none.
         """
-        self._check_silence()
-        nonce = os.urandom(8)
+        nonce = os.urandom(8)  # nobody can have rung with it before
         self._ask(nonce, body, deadline, look)
         head = self._wait(HEADER.size, deadline, look)
-        bell = bytes(head[: HEADER.size])
+        bell, rest = head[: HEADER.size], bytearray(head[HEADER.size :])
         got_nonce, kind, length = HEADER.unpack(bell)
         if got_nonce != nonce:
             raise ForgedError("it answered a call that was not made")
@@ -113,7 +113,6 @@ class Exchange:
             raise ForgedError(
                 f"it announced an answer of {length} bytes; at most {self._answer_bytes} are allowed"
             )
-        rest = head[HEADER.size :]
         if self._buffers is None:
             while len(rest) < length:
                 rest += self._wait(1, deadline, look)
@@ -136,7 +135,8 @@ class Exchange:
             if body.in_file:
                 descriptor = body.open()
                 try:
-                    self._send(HEADER.pack(nonce, IN_FILE, body.size), deadline, look, descriptor)
+                    self._send(HEADER.pack(nonce, IN_FILE, body.size), deadline, look)
+                    self._send(b"F", deadline, look, descriptor)
                 finally:
                     os.close(descriptor)
                 return
@@ -147,17 +147,6 @@ class Exchange:
             return
         self._buffers.ask(body)
         self._send(HEADER.pack(nonce, IN_ASKS, len(body)), deadline, look)
-
-    def _check_silence(self) -> None:
-        try:
-            early = self._socket.recv(1)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            early = b""
-        if early:
-            raise ForgedError("it sent an answer before it was asked")
-        raise ClosedError
 
     def _send(
         self, data: bytes, deadline: float, look: Callable[[], float], descriptor: int | None = None
@@ -178,12 +167,12 @@ class Exchange:
             else:
                 view, rights = view[sent:], []
 
-    def _wait(self, least: int, deadline: float, look: Callable[[], float]) -> bytearray:
-        got = bytearray()
+    def _wait(self, least: int, deadline: float, look: Callable[[], float]) -> bytes:
+        got = b""
         while len(got) < least:
             self._pause(deadline, look, writing=False)
             try:
-                data = self._socket.recv(1 << 20 if got or least == 1 else _CHUNK)
+                data = self._socket.recv(_CHUNK if self._buffers is None else _BELL)
             except BlockingIOError:  # it was the output pipe
                 continue
             except ConnectionError:

@@ -48,9 +48,24 @@ _SECCOMP_MODE_FILTER = 2
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _READ_FILE, _READ_DIR, _MAKE_BLOCK = 1 << 2, 1 << 3, 1 << 11
 # Rights that each Landlock ABI knows: all of them are handled, that is, denied unless granted.
-# What `_jail.confine` numbers.
-_STEPS = {1: "PDEATHSIG", 2: "a limit", 3: "no_new_privs", 4: "Landlock", 5: "the system-call filter"}
 _FS_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+# LOG_SAME_EXEC_OFF | LOG_SUBDOMAINS_OFF: refusals by the thousand would fill the machine's audit log, and stay there.
+_SILENT = 1 | 4
+# Steps as `_jail.confine` numbers them.
+_PDEATHSIG, _NO_NEW_PRIVS, _LANDLOCK, _SECCOMP, _CLOSED = -1, -2, -3, -4, -5
+_STEPS = {
+    _PDEATHSIG: "PDEATHSIG",
+    _NO_NEW_PRIVS: "no_new_privs",
+    _LANDLOCK: "Landlock",
+    _SECCOMP: "the system-call filter",
+}
+# macOS has RLIMIT_AS and does not heed it.
+_RLIMITS = {
+    name.removeprefix("RLIMIT_"): number
+    for name, number in vars(resource).items()
+    if name.startswith("RLIMIT_") and (_LINUX or name != "RLIMIT_AS")
+}
+_MOST = (1 << 63) - 1
 
 
 class JailError(RuntimeError):
@@ -59,6 +74,10 @@ class JailError(RuntimeError):
 
 class _SockFprog(ctypes.Structure):
     _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+class _Rlimit(ctypes.Structure):
+    _fields_ = (("soft", ctypes.c_ulong), ("hard", ctypes.c_ulong))
 
 
 class _Ruleset(ctypes.Structure):
@@ -71,19 +90,23 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+def _refusal(what: str, number: int) -> JailError:
+    return JailError(f"the kernel refused {what}: {os.strerror(number)}")
+
+
+def _granted(what: str, answer: int) -> int:
+    if answer < 0:
+        raise _refusal(what, ctypes.get_errno())
+    return answer
+
+
 def _prctl(what: str, option: int, *values: int) -> int:
     padded = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0, 0)[:4]]
-    answer: int = _libc.prctl(option, *padded)
-    if answer < 0:
-        raise JailError(f"the kernel refused {what}: {os.strerror(ctypes.get_errno())}")
-    return answer
+    return _granted(what, _libc.prctl(option, *padded))
 
 
 def _syscall(what: str, number: int, *values: object) -> int:
-    answer: int = _libc.syscall(ctypes.c_long(number), *values)
-    if answer < 0:
-        raise JailError(f"the kernel refused {what}: {os.strerror(ctypes.get_errno())}")
-    return answer
+    return _granted(what, _libc.syscall(ctypes.c_long(number), *values))
 
 
 def die_with_parent(parent: int) -> None:
@@ -110,7 +133,9 @@ def landlock_abi(newest: int | None = None) -> int:
 
 def _seccomp_missing() -> str:
     if not _LINUX:
-        return f"{sys.platform} has no seccomp; programs run without a jail, only with unsafe=True"
+        return (
+            f"{sys.platform} has no seccomp and no Landlock; use Linux, a virtual machine with it, or WSL 2"
+        )
     if _MACHINE not in ARCHES:
         return f"no system-call table for {_MACHINE}; known: {', '.join(ARCHES)}"
     if sys.byteorder != "little":
@@ -118,7 +143,15 @@ def _seccomp_missing() -> str:
     # With a null filter a kernel that can filter answers EFAULT, and installs nothing.
     _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), None, 0, 0)
     number = ctypes.get_errno()
-    return "" if number == errno.EFAULT else f"no seccomp filters here: {os.strerror(number)}"
+    if number == errno.EFAULT:
+        return ""
+    return f"no seccomp filters here ({os.strerror(number)}); use a kernel with CONFIG_SECCOMP_FILTER"
+
+
+def _privileges_missing() -> str:
+    if _libc.prctl(_PR_GET_NO_NEW_PRIVS, *[ctypes.c_ulong(0)] * 4) >= 0:
+        return ""
+    return f"no no_new_privs here ({os.strerror(ctypes.get_errno())}); use Linux 3.5 or newer"
 
 
 def _landlock_missing() -> str:
@@ -126,16 +159,19 @@ def _landlock_missing() -> str:
         return ""
     number = ctypes.get_errno()
     if number == errno.EOPNOTSUPP:
-        return "Landlock is built into this kernel but switched off; add landlock to its lsm= boot parameter"
+        return "Landlock is in this kernel but switched off; add landlock to its boot parameter lsm="
     if number == errno.EPERM:
-        return "something around this process (an old container profile) forbids Landlock; use Docker 23 or newer"
-    return "no Landlock here, so a program could read files; use Linux 5.13 or newer with CONFIG_SECURITY_LANDLOCK"
+        return "a container's seccomp profile forbids Landlock; use Docker 23 or newer, or a profile that allows it"
+    return (
+        "no Landlock, so a program could read every file of yours; use Linux 5.13 or newer with "
+        f"CONFIG_SECURITY_LANDLOCK ({platform.release()} here has none; gVisor has none either)"
+    )
 
 
 def _missing() -> list[str]:
     seccomp = _seccomp_missing()
-    landlock = _landlock_missing() if _LINUX else ""
-    return [part for part in (seccomp, landlock) if part]
+    others = [_privileges_missing(), _landlock_missing()] if _LINUX else []
+    return [part for part in (seccomp, *others) if part]
 
 
 def level() -> str:
@@ -144,13 +180,26 @@ def level() -> str:
 
 
 def describe() -> dict[str, str]:
-    """Return what this machine gives, one line a part: level, seccomp, landlock, rlimits, applied, missing."""
-    seccomp, abi = _seccomp_missing(), landlock_abi()
+    """Return what this machine gives, one line a part.
+
+    Returns:
+        level; seccomp, privileges, landlock, rlimits: what each part gives; applied: how the jail is closed; missing:
+        what is not there and how to get it, empty at level strict.
+    """
+    abi = landlock_abi()
+    landlock = (
+        f"ABI {abi}: files by a read-only list, a domain of its own for each program" if abi else "absent"
+    )
+    if 0 < abi < 6:
+        landlock += (
+            "; from ABI 6 (Linux 6.12) on signals and sockets too, which the allow-list denies as well"
+        )
     return {
         "level": level(),
-        "seccomp": seccomp or f"allow-list for {_MACHINE}",
-        "landlock": f"ABI {abi}" if abi else "absent",
-        "rlimits": "address space, CPU, files, processes, locked memory",
+        "seccomp": "absent" if _seccomp_missing() else f"allow-list of system calls for {_MACHINE}",
+        "landlock": landlock,
+        "privileges": "no capability, none to be had" if _LINUX and not _privileges_missing() else "absent",
+        "rlimits": ("address space, " if _LINUX else "") + "CPU, files, processes, locked memory",
         "applied": "in one compiled call" if COMPILED else "through ctypes",
         "missing": "; ".join(_missing()),
     }
@@ -169,8 +218,8 @@ def prepare_zygote() -> None:
 def restrict_files(readable: Iterable[Path], newest: int | None = None) -> int:
     """Let this process and its children read below `readable` and nowhere else, and write nowhere; for good.
 
-    Landlock cannot subtract: a folder gives all that is below it. Done once in the zygote, because a domain
-    is inherited for nothing, while building one for each program would cost 0.3 ms.
+    Landlock cannot subtract: a folder gives all that is below it. Done once in the zygote, because opening the
+    files for each program would cost a millisecond. But see `Jail`: every rule is copied once a program.
 
     Args:
         readable: files and folders; what is not there, or closed to us, is passed over.
@@ -187,7 +236,7 @@ def restrict_files(readable: Iterable[Path], newest: int | None = None) -> int:
     for path in readable:
         _grant(number, path)
     _prctl("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
-    _restrict(number)
+    _restrict(number, _SILENT if abi >= 7 else 0)
     os.close(number)
     return abi
 
@@ -199,8 +248,8 @@ def _ruleset(rights: int, abi: int) -> int:
     return _syscall("Landlock", _LANDLOCK_CREATE, ctypes.byref(ruleset), size, ctypes.c_uint32(0))
 
 
-def _restrict(ruleset: int) -> None:
-    _syscall("Landlock", _LANDLOCK_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+def _restrict(ruleset: int, flags: int = 0) -> None:
+    _syscall("Landlock", _LANDLOCK_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint32(flags))
 
 
 def _grant(ruleset: int, path: Path) -> None:
@@ -217,6 +266,10 @@ def _grant(ruleset: int, path: Path) -> None:
 class Jail:
     """The prepared jail of one zygote: filters assembled, limits relative to what is mapped already.
 
+    Each program gets a Landlock domain of its own below the zygote's: whoever is in another domain may not be traced,
+    its memory not be read. The ruleset takes one right that nobody has left; from ABI 6 on, signals and abstract
+    sockets end at that domain as well. The kernel copies the zygote's rules into it: 5 us, and 0.15 us a rule.
+
     Attributes:
         level: "strict" or "none".
         descriptors: what must stay open until `confine`, which closes it.
@@ -231,59 +284,70 @@ class Jail:
             compiled: whether to confine in one compiled call; where it can be, unless said otherwise.
 
         Raises:
-            JailError: this machine cannot confine a program, and `unsafe` is false.
+            JailError: this machine cannot confine a program, and `unsafe` is false; or the compiled call is asked for
+                and not there.
         """
         missing = [] if unsafe else _missing()
         if missing:
             raise JailError(f"{'; '.join(missing)} (unsafe=True runs programs without a jail)")
+        if compiled and not COMPILED:
+            raise JailError(
+                "the jail is not compiled here; install a C compiler and reinstall, or leave compiled=None"
+            )
         self.level = "none" if unsafe else "strict"
-        self.descriptors: tuple[int, ...] = ()
-        self._compiled = COMPILED if compiled is None else compiled and COMPILED
+        self._compiled = COMPILED if compiled is None else compiled
         self._mapped = _mapped_bytes()
         self._filters = {} if unsafe else {many: _Filter(many) for many in (False, True)}
-        self._ruleset = -1
-        if not unsafe:
-            # A domain of its own below the zygote's: who is in another domain may not be traced. It takes a right
-            # that nobody has left, at no cost a program; from ABI 6 on, signals and sockets end there as well.
-            self._ruleset = _ruleset(_MAKE_BLOCK, landlock_abi(newest))
-            self.descriptors = (self._ruleset,)
+        self._ruleset = -1 if unsafe else _ruleset(_MAKE_BLOCK, landlock_abi(newest))
+        self.descriptors: tuple[int, ...] = () if unsafe else (self._ruleset,)
 
     def confine(self, limits: Limits, parent: int) -> None:
         """Close the jail around this process, the freshly forked child of process `parent`.
 
         Raises:
-            JailError, OSError, ValueError: something was refused; no byte of the program may run.
+            JailError: the kernel refused a step, which is named; no byte of the program may run.
         """
         caps = self._caps(limits)
         confining = self._filters.get(limits.threads > 1)
-        if self._compiled:
-            code = confining.code if confining is not None else b""
-            step, number = _compiled.confine(parent, caps, self._ruleset, code)
-            if step:
-                raise JailError(f"the kernel refused {_STEPS[step]}: {os.strerror(number)}")
+        if not self._compiled:
+            self._confine_through_ctypes(caps, confining, parent)
             return
+        code = b"" if confining is None else confining.code
+        pairs = [(which, cap) for _, which, cap in caps]
+        step, number = _compiled.confine(parent, pairs, self._ruleset, code)
+        if step != _CLOSED:
+            raise _refusal(_STEPS[step] if step < 0 else f"RLIMIT_{caps[step][0]}", number)
+
+    def _confine_through_ctypes(
+        self, caps: list[tuple[str, int, int]], confining: "_Filter | None", parent: int
+    ) -> None:
         die_with_parent(parent)
-        for which, cap in caps:
-            hard = resource.getrlimit(which)[1]
-            value = cap if hard == resource.RLIM_INFINITY else min(cap, hard)
-            resource.setrlimit(which, (value, value))
+        for name, which, cap in caps:
+            _limit(name, which, cap)
         if confining is not None:
-            _prctl("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
+            _prctl(_STEPS[_NO_NEW_PRIVS], _PR_SET_NO_NEW_PRIVS, 1)
             _restrict(self._ruleset)
             os.close(self._ruleset)
             confining.install()
 
-    def _caps(self, limits: Limits) -> list[tuple[int, int]]:
-        cpu = int(limits.cpu_seconds) + 1  # a backstop: the supervisor reads the exact clock from outside
-        space = self._mapped + limits.memory
+    def _caps(self, limits: Limits) -> list[tuple[str, int, int]]:
+        """Return name, number and cap of every limit that this system has and that a program gets."""
+        cpu = (
+            int(min(limits.cpu_seconds, 1e9)) + 1
+        )  # a backstop: the supervisor reads the exact clock from outside
+        space = min(self._mapped + limits.memory, _MOST)
         # SIGXCPU can be ignored; soft == hard sends SIGKILL.
         caps = {"AS": space, "CPU": cpu, "CORE": 0, "FSIZE": 0, "MEMLOCK": 0, "MSGQUEUE": 0, "NOFILE": 64}
         if limits.threads == 1:
             caps["NPROC"] = 0
-        if not _LINUX:
-            del caps["AS"]
-        numbers = ((getattr(resource, f"RLIMIT_{name}", None), cap) for name, cap in caps.items())
-        return [(which, cap) for which, cap in numbers if which is not None]
+        return [(name, _RLIMITS[name], cap) for name, cap in caps.items() if name in _RLIMITS]
+
+
+def _limit(name: str, which: int, cap: int) -> None:
+    values = _Rlimit()
+    _granted(f"RLIMIT_{name}", _libc.getrlimit(which, ctypes.byref(values)))
+    values.soft = values.hard = min(cap, values.hard)
+    _granted(f"RLIMIT_{name}", _libc.setrlimit(which, ctypes.byref(values)))
 
 
 class _Filter:
@@ -294,7 +358,7 @@ class _Filter:
 
     def install(self) -> None:
         address = ctypes.addressof(self._program)
-        _prctl("the system-call filter", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address)
+        _prctl(_STEPS[_SECCOMP], _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address)
 
 
 def _mapped_bytes() -> int:

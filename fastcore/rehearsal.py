@@ -70,7 +70,8 @@ class _Stage:
         elif own_file:
             descriptor = memory_file(len(body))
             os.pwrite(descriptor, body, 0)
-            socket.send_fds(self._link, [HEADER.pack(bytes(8), IN_FILE, len(body))], [descriptor])
+            self._link.sendall(HEADER.pack(bytes(8), IN_FILE, len(body)))
+            socket.send_fds(self._link, [b"F"], [descriptor])
             os.close(descriptor)
         else:
             os.pwrite(self._files[0], body, 0)

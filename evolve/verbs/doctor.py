@@ -77,18 +77,14 @@ def _compiled() -> _Finding:
 def _jail() -> Iterator[_Finding]:
     told = jail.describe()
     if told["level"] == "none":
-        yield _Finding(
-            "jail",
-            "failed",
-            f"level none, programs cannot be confined: {told['missing']}; --unsafe would run them with your rights",
-        )
-        return
-    yield _Finding(
-        "jail",
-        "ok",
-        f"level strict, {told['applied']}; seccomp: {told['seccomp']}; Landlock: {told['landlock']}; "
-        f"rlimits: {told['rlimits']}",
-    )
+        sentence = f"level none, programs cannot be confined: {told['missing']}"
+        yield _Finding("jail", "failed", f"{sentence}; --unsafe would run them with your rights")
+    else:
+        yield _Finding("jail", "ok", f"level {told['level']}, closed {told['applied']}")
+    for part in ("seccomp", "landlock", "privileges", "rlimits"):
+        if part in told:
+            absent = told[part].startswith("absent")
+            yield _Finding(part, "warning" if absent else "ok", told[part])
 
 
 def _cores() -> _Finding:

@@ -202,11 +202,21 @@ def test_doctor_tells_and_fails_only_without_a_jail(cli, monkeypatch):
     code, out, _ = cli("doctor", "--json")
     told = json.loads(out)
     assert code == (0 if told["jail"]["level"] != "none" else 1)
+    assert {"jail", "seccomp", "landlock", "privileges", "rlimits"} <= {
+        one["name"] for one in told["findings"]
+    }
+    part = next(one for one in told["findings"] if one["name"] == "landlock")
+    assert (part["sentence"], part["result"]) == (
+        told["jail"]["landlock"],
+        "warning" if told["jail"]["landlock"] == "absent" else "ok",
+    )
     monkeypatch.setattr("evolve.fastcore.jail.describe", lambda: {"level": "none", "missing": "no seccomp"})
     monkeypatch.setattr("evolve.fastcore.jail.level", lambda: "none")
     monkeypatch.setattr("evolve.fastcore.clock.COMPILED", False)
+    monkeypatch.setattr("evolve.fastcore.jail.COMPILED", False)
     code, out, _ = cli("doctor")
     assert code == 1
+    assert "not compiled: clock, jail" in out
     assert "failed  jail: level none, programs cannot be confined: no seccomp" in out
     assert "warning compiled extensions" in out
     code, _, err = cli("run", "online_bin_packing", "--budget", "5")

@@ -424,7 +424,7 @@ def is_alive(pid):
 def test_the_doctor_is_told_what_this_machine_gives():
     told = describe()
     assert told["level"] == level()
-    assert set(told) == {"level", "seccomp", "landlock", "rlimits", "applied", "missing"}
+    assert set(told) == {"level", "seccomp", "landlock", "privileges", "rlimits", "applied", "missing"}
 
 
 def test_unsafe_is_said_in_the_usage():

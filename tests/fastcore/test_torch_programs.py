@@ -46,8 +46,8 @@ def runner():
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_model_is_trained(runner, threads):
-    # Beside its pool torch starts a thread or two of its own, for the backward pass.
-    limits = Limits(threads=1 if threads == 1 else 4 * threads, memory=2 << 30)
+    # torch.set_num_threads(n) starts two pools of n - 1 threads, of which one idles.
+    limits = Limits(threads=2 * threads - 1, memory=2 << 30)
     with runner.start(TRAIN, "train", limits) as session:
         first, last, attended, _ = session.call((60, threads))
     assert last < first / 2
