@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evolve.evaluator import Job, Judge
 from evolve.loader import factory_of
 from evolve.programs_db.records import Evaluation, Status
@@ -89,7 +91,8 @@ class RedJudge:
         run = _BY_NAME[name].run
         assert run is not None
         try:
-            run(self.target)
+            with np.errstate(all="ignore"):  # what is not finite is made on purpose
+                run(self.target)
         except Enough:
             return True
         return False

@@ -321,12 +321,15 @@ def test_functions_that_nothing_interrupts_are_a_finding(problem_file):
     assert "stuck for 4 s" in found.found[0].sentence
 
 
-def test_what_scoring_cannot_do_in_time_or_memory_is_a_warning(judge, problem_file):
+@pytest.mark.parametrize(
+    ("costly", "says"), [("while True: pass", "took more than 1 s"), ("[0] * 10**11", "MemoryError")]
+)
+def test_what_scoring_cannot_do_in_time_or_memory_is_a_warning(judge, problem_file, costly, says):
     _, _, block, body, _, _ = PLANTED[CRASHES]
-    for costly, says in (("while True: pass", "took more than 1 s"), ("[0] * 10**11", "MemoryError")):
-        report = judge(problem_file(block=block, body=body.replace("FLAW", costly))).judge("kinds")
-        assert [hit.grade for hit in report.hits] == ["warning"]
-        assert says in report.hits[0].sentence
+    text = f"if answer != '':\n            raise Rejected('no list')\n        {costly}"
+    report = judge(problem_file(block=block, body=body.replace("FLAW", text))).judge("kinds")
+    assert [hit.grade for hit in report.hits] == ["warning"]
+    assert says in report.hits[0].sentence
 
 
 def test_a_seed_that_does_not_score_is_told_and_nothing_is_tried(cli, problem_file):
