@@ -11,6 +11,7 @@ column lie in memory decides how fast that is.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,7 @@ def _adversarial(k: int) -> Sequence[Case]:
         _case("falling", np.tile(rising[::-1], (5, 1))),
         _case("extremes", ends),
         _case("bits", bits),
+        _case("permutations", np.array(list(permutations(range(k))))),
         *sizes,
     ]
 
