@@ -84,7 +84,7 @@ class Channel:
         if self._place == IN_FILE:
             return self._mapped_file()
         block = np.empty(self._length + ALIGNMENT, np.uint8)
-        start = -ctypes.addressof(ctypes.c_char.from_buffer(block)) % ALIGNMENT
+        start = -ctypes.addressof(ctypes.c_char.from_buffer(block.data)) % ALIGNMENT
         room = block.data[start : start + self._length]
         if self._place == IN_ASKS:  # copied: what the program keeps of it must outlive the next call
             assert self._asks is not None

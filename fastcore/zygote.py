@@ -45,13 +45,13 @@ _SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/uran
 
 
 def _main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the engine
     number, parent, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     _import_without_hooks()
     _adopt_package()
     from evolve.fastcore import jail
 
     jail.die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if number != _SUPERVISOR:
         os.dup2(number, _SUPERVISOR)  # low, so that no child can inherit it by a number beyond what it closes
     os.closerange(_SUPERVISOR + 1, _MANY)

@@ -62,31 +62,6 @@ def test_state_stays_within_one_program_and_never_reaches_the_next(runner):
     assert answer(runner, source) == (1, 1)
 
 
-@pytest.mark.parametrize("size", [0, 3, 1 << 16, 1 << 18])  # copied, or mapped
-@pytest.mark.parametrize(
-    "write", ["a[:] = 7", "a.flags.writeable = True", "np.frombuffer(a.data, 'B')[:] = 7"]
-)
-def test_arrays_of_the_input_are_read_only(runner, size, write):
-    source = f"import numpy as np\ndef f(a):\n    {write}"
-    got = failure(runner, source, np.arange(size))
-    assert got.message.startswith("ValueError")
-
-
-@pytest.mark.parametrize("size", [3, 1 << 16, 1 << 18])
-def test_arrays_of_the_input_are_aligned_and_those_a_program_keeps_stay_as_they_were(runner, size):
-    source = """
-    kept = []
-    def f(a, b):
-        kept.extend([a, b])
-        aligned = all(x.__array_interface__["data"][0] % 64 == 0 for x in kept)
-        return aligned, [int(x.sum()) for x in kept], [x.flags.writeable for x in kept]
-    """
-    with runner.start(textwrap.dedent(source), "f", Limits()) as session:
-        for turn in range(1, 4):
-            got = session.call((np.full(size, turn, np.uint8), np.full(size, turn)))
-            assert got == (True, [n * size for n in range(1, turn + 1) for _ in "ab"], [False] * 2 * turn)
-
-
 @pytest.mark.parametrize("size", [1 << 16, 1 << 20, 15 << 20])
 def test_large_data_crosses_both_ways(runner, size):
     given = np.frombuffer(os.urandom(size), np.uint8)

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import textwrap
 
 import numpy as np
 import psutil
@@ -74,6 +75,32 @@ def test_data_of_any_size_crosses_both_ways(runner, size):
             assert np.array_equal(same, given)
             assert np.array_equal(turned, given[::-1])
             assert (misaligned, writable) == (0, False)
+
+
+@pytest.mark.parametrize("size", [0, 3, 1 << 16, 1 << 18])  # copied, or mapped
+@pytest.mark.parametrize(
+    "write", ["a[:] = 7", "a.flags.writeable = True", "np.frombuffer(a.data, 'B')[:] = 7"]
+)
+def test_arrays_of_the_input_are_read_only(runner, size, write):
+    source = f"import numpy as np\n\ndef f(a):\n    {write}"
+    refused = pytest.raises(Failure, match="error: ValueError")
+    with runner.start(source, "f", SHORT) as session, refused:
+        session.call((np.arange(size),))
+
+
+@pytest.mark.parametrize("size", [3, 1 << 16, 1 << 18])
+def test_arrays_of_the_input_are_aligned_and_those_a_program_keeps_stay_as_they_were(runner, size):
+    source = """
+    kept = []
+    def f(a, b):
+        kept.extend([a, b])
+        aligned = all(x.__array_interface__["data"][0] % 64 == 0 for x in kept)
+        return aligned, [int(x.sum()) for x in kept], [x.flags.writeable for x in kept]
+    """
+    with runner.start(textwrap.dedent(source), "f", Limits()) as session:
+        for turn in range(1, 4):
+            got = session.call((np.full(size, turn, np.uint8), np.full(size, turn)))
+            assert got == (True, [n * size for n in range(1, turn + 1) for _ in "ab"], [False] * 2 * turn)
 
 
 def test_failures_cross_both_ways(runner):
