@@ -139,7 +139,7 @@ class Host:
     def listing(self) -> list[str]:
         """Everything in the watched folder, and what an attack would leave elsewhere."""
         here = sorted(str(path.relative_to(self.room)) for path in self.room.rglob("*"))
-        return here + sorted(map(str, Path(tempfile.gettempdir()).glob("evolve_attack*")))
+        return here + sorted(map(str, Path("/tmp").glob(f"*_{self.room.name}*")))
 
     def complaints(self) -> list[str]:
         """What an attack has left: processes, descriptors, files; empty as it should be."""

@@ -1,5 +1,7 @@
 """What has cheated other engines, handed to every shipped problem: a status, or plainly the true score."""
 
+import functools
+
 import pytest
 
 from evolve.loader import shipped
@@ -28,13 +30,6 @@ def {entry}(*args):
     np.array_equal = np.allclose = np.isclose = np.isfinite = np.all = lambda *a, **k: True
     return answer
 """,
-    "patched modules": """
-for _module in list(sys.modules.values()):
-    for _name in ('score', 'certify', 'simulate', 'fresh'):
-        if callable(getattr(_module, _name, None)) and _module.__name__ not in ('numpy',):
-            setattr(_module, _name, lambda *a, **k: {{}})
-def {entry}(*args): return _honest(*args)
-""",
     "frame walk": """
 def {entry}(*args):
     for thing in _frames():
@@ -46,21 +41,20 @@ def {entry}(*args):
 }
 LIES = {
     "NaN": "def {entry}(*args): return _like(_honest(*args), float('nan'))",
-    "infinity": "def {entry}(*args): return _like(_honest(*args), float('inf'))",
     "pickle": """
 import os, pickle
 class _Payload:
-    def __reduce__(self): return os.system, ('touch /tmp/evolve_attack',)
+    def __reduce__(self): return os.system, (f'touch /tmp/evolve_attack_{{MARK}}',)
 def {entry}(*args): return pickle.dumps(_Payload())
 """,
-    "pickled object": """
-class _Payload:
-    def __reduce__(self): return print, ('opened',)
-def {entry}(*args): return _Payload()
-""",
     "misreported score": "def {entry}(*args): return _honest(*args), 1e9",
-    "a score for an answer": "def {entry}(*args): return {{{objective!r}: 1e9, 'score': 1e9, 'combined_score': 1e9}}",
 }
+
+
+@functools.cache
+def honest(host, name):
+    """What the seed is worth, run the same way."""
+    return host.judge(name, program(host, name, "\ndef {entry}(*args): return _honest(*args)\n"))
 
 
 def program(host, name, cheat):
@@ -72,11 +66,10 @@ def program(host, name, cheat):
 @pytest.mark.parametrize("name", sorted(shipped()))
 @pytest.mark.parametrize("cheat", HONEST)
 def test_55_56_64_66_patches_and_walks_change_no_score(host, name, cheat):
-    honest = host.judge(name, program(host, name, "\ndef {entry}(*args): return _honest(*args)\n"))
     said = host.judge(name, program(host, name, HONEST[cheat]))
-    assert said["status"] == honest["status"] == "ok", said
+    assert said["status"] == honest(host, name)["status"] == "ok", said
     assert said["isolation"] == "strict"
-    assert measured(said) == measured(honest)
+    assert measured(said) == measured(honest(host, name))
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
@@ -85,7 +78,7 @@ def test_59_60_lies_are_statuses_or_worth_what_they_are(host, name, cheat):
     said = host.judge(name, program(host, name, LIES[cheat]))
     if said["status"] == "ok":
         # Only a table may hold what is not finite: NaN means never. Then it is worth what a table of nevers is.
-        assert cheat in ("NaN", "infinity")
+        assert cheat == "NaN"
         assert host.ask("problem", name)["form"] == "table"
         never = LIES[cheat].replace("'nan'", "'-inf'")
         assert measured(said) == measured(host.judge(name, program(host, name, never)))

@@ -25,17 +25,17 @@ return any_of(lambda: write(ROOM + '/__pycache__/evolve_attack.pyc'), *(
 """,
         plain=True,
     ),
-    Attack(18, "/tmp", "return write(f'/tmp/evolve_attack_{os.getpid()}')", plain=True),
+    Attack(18, "/tmp", "return write(f'/tmp/evolve_attack_{MARK}')", plain=True),
     Attack(
         19,
         "/dev/shm",
         """
 libc = ctypes.CDLL(None)
 def shm():
-    if libc.shm_open(b'/evolve_attack', os.O_CREAT | os.O_RDWR, 0o600) < 0: return False
-    libc.shm_unlink(b'/evolve_attack')
+    if libc.shm_open(f'/evolve_attack_{MARK}'.encode(), os.O_CREAT | os.O_RDWR, 0o600) < 0: return False
+    libc.shm_unlink(f'/evolve_attack_{MARK}'.encode())
     return True
-return any_of(lambda: write('/dev/shm/evolve_attack'), shm, lambda: os.memfd_create('x') > 0)
+return any_of(lambda: write(f'/dev/shm/evolve_attack_{MARK}'), shm, lambda: os.memfd_create('x') > 0)
 """,
         plain=True,
     ),
@@ -80,9 +80,9 @@ return True
         "disk bomb",
         """
 def fill(folder):
-    with open(folder + '/evolve_attack', 'wb') as file:
+    with open(f'{folder}/evolve_attack_{MARK}', 'wb') as file:
         for _ in range(1 if HARMLESS else 10_000): file.write(bytes(1 << 20))
-    os.remove(folder + '/evolve_attack')
+    os.remove(f'{folder}/evolve_attack_{MARK}')
     return True
 return any_of(*(lambda folder=folder: fill(folder) for folder in (ROOM, '/tmp', '/dev/shm', '/var/tmp')))
 """,
