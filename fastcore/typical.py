@@ -49,14 +49,9 @@ def order(x: Numbers) -> Any:
     return np.sort(x)[0] + np.argsort(x)[0]
 
 
-def _inputs() -> tuple[Numbers, ...]:
-    line = np.arange(4.0)
-    return line, np.arange(4), line.reshape(2, 2), np.arange(4).reshape(2, 2)
-
-
-KERNELS: Final[tuple[tuple[Callable[[Numbers], Any], tuple[Numbers, ...]], ...]] = (
-    (walk, _inputs()[:1]),
-    (cross, _inputs()[2:]),
-    (order, _inputs()[:1]),
+KERNELS: Final[tuple[tuple[Callable[[Numbers], Any], Numbers], ...]] = (
+    (walk, np.arange(4.0)),
+    (cross, np.arange(4).reshape(2, 2)),
+    (order, np.arange(4.0)),
 )
-"""Each with the arguments to compile it for."""
+"""Each with the argument to compile it for."""

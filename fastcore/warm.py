@@ -26,10 +26,9 @@ def load(preload: list[str]) -> None:
         importlib.import_module(name)
     if "numba" in sys.modules:
         numba = jit.fit()
-        for kernel, inputs in typical.KERNELS:
-            for values in inputs:
-                values.setflags(write=False)  # as the inputs of a program are, which is another type to Numba
-                numba.njit(kernel)(values)
+        for kernel, values in typical.KERNELS:
+            values.setflags(write=False)  # as the inputs of a program are, which is another type to Numba
+            numba.njit(kernel)(values)
     sys.modules["evolve.fastcore"].__path__ = []
     importlib.util.find_spec("evolve_fills_the_folder_caches")  # no folder of packages can be listed later
     warnings.resetwarnings()
