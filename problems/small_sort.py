@@ -106,6 +106,14 @@ def _adversarial(k: int) -> Sequence[Case]:
     ]
 
 
+def _unseen(k: int) -> Sequence[Case]:
+    rng = np.random.default_rng(11)
+    return [
+        *(_case(f"m{m}", rng.integers(LOWEST, HIGHEST, (m, k), endpoint=True)) for m in (31, 33, 1023, 4097)),
+        _case("opposites", rng.choice([LOWEST, HIGHEST], (500, k))),
+    ]
+
+
 def _fresh(m: int, k: int, rng: np.random.Generator) -> Sequence[Case]:
     uniform = rng.integers(LOWEST, HIGHEST, (m, k), np.int32, endpoint=True)
     nearly = np.sort(uniform, axis=1)
@@ -145,6 +153,7 @@ def small_sort(k: int = 8, m: int = 40_000) -> Problem:
         score=score,
         objective=Speed(baseline="numpy_sort"),
         baselines={"numpy_sort": NUMPY_SORT, "by_rank": BY_RANK},
+        unseen={"other_rows": _unseen(k)},
         fresh=lambda rng: _fresh(m, k, rng),
         strategy=lambda: _strategy(k),
         # How it fares where branches are foreseen, and how large it is.
