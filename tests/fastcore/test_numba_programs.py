@@ -31,7 +31,9 @@ def failure(runner, source, *args, limits=LIMITS):
     return caught.value
 
 
-LOOP = "def f(x):\n    total = 0.0\n    for i in range(x.shape[0]):\n        total += x[i]\n    return total\n"
+LOOP = (
+    "def f(x):\n    total = 0.0\n    for i in range(x.shape[0]):\n        total += x[i]\n    return total\n"
+)
 PARALLEL_LOOP = LOOP.replace("range", "prange")
 
 
@@ -164,7 +166,10 @@ def test_an_error_that_compiled_code_raises_has_its_line(runner):
     ("body", "statuses"),
     [
         ("y = np.zeros(10)\n    for i in range(10**11):\n        y[i * 1000] = 1.0\n    return y", {"died"}),
-        ("kept = [np.zeros(10**7)]\n    while True:\n        kept.append(np.zeros(10**7))", {"memory", "died"}),
+        (
+            "kept = [np.zeros(10**7)]\n    while True:\n        kept.append(np.zeros(10**7))",
+            {"memory", "died"},
+        ),
         ("return np.zeros(10**12)[0]", {"memory"}),
     ],
     ids=["out of bounds", "list of arrays", "one array"],
@@ -185,4 +190,3 @@ def test_numba_can_be_imported_cold_within_the_set_up():
         hidden = HEAD.replace("import numba\n", "numba = __import__('num' + 'ba')\n", 1)
         with lean.start(hidden + "@njit\n" + LOOP, "f", Limits(seconds=30.0)) as session:
             assert session.call((LINE,)) == 6.0
-
