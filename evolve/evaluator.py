@@ -24,6 +24,7 @@ from evolve.fastcore.runner import Session as RunnerSession
 from evolve.loader import factory_of
 from evolve.mutators.screening import looks, tuning_budget
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
+from evolve.needs import zygote_for
 from evolve.programs_db.records import Evaluation, Status, Trial
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
@@ -200,8 +201,10 @@ class Judge:
         return self._bound
 
     def _start(self, role: str, source: str, limits: Limits) -> RunnerSession:
-        """Start a program. A runner has one live program at a time, so each role has a runner of its own."""
-        preload = tuple(self.problem.preload)
+        """Start a program. A runner has one live program at a time, so each role has a runner of its own, and another
+        for programs that need Numba.
+        """
+        preload = zygote_for(source, self.problem.preload)
         runner = self._runners.get((role, preload))
         if runner is None:
             runner = self._runners[role, preload] = Runner(preload=preload, unsafe=self.unsafe)

@@ -112,7 +112,7 @@ class Search:
         except SourceError as error:
             proposal = Proposal(number, island, mutator, error=str(error))
             return Pending(proposal, Draft.failed(mutator, str(error)), None)
-        draft = Draft(source, program.canonical, program.structure, program.nodes, mutator)
+        draft = Draft(program.source, program.canonical, program.structure, program.nodes, mutator)
         proposal = Proposal(number, island, mutator, draft=draft.canonical)
         return self._pending(proposal, draft, None)
 

@@ -8,12 +8,12 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from evolve.fastcore.limits import source_fault
 from evolve.identity import Hashes, hashes_of, text_hash
 from evolve.programs_db.records import Program
 from evolve.tree import Node, from_ast
 
 __all__ = [
-    "MAX_BYTES",
     "MAX_DEPTH",
     "BlockError",
     "Cut",
@@ -25,18 +25,18 @@ __all__ = [
     "hashes",
     "hashes_of",
     "parse",
+    "plain",
     "program_of",
     "put_back",
     "text_hash",
     "to_tree",
 ]
 
-MAX_BYTES = 64 * 1024
 MAX_DEPTH = 150  # levels of syntax; three frames a level still leave room under CPython's limit of 1000
 
 _START = "# EVOLVE-BLOCK-START"
 _END = "# EVOLVE-BLOCK-END"
-_MARKER = re.compile(r"^[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
+_MARKER = re.compile(r"^\ufeff?[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
 
 
 class BlockError(ValueError):
@@ -115,20 +115,24 @@ def put_back(where: Cut, block: str) -> str:
     return where.before + block + where.after
 
 
+def plain(source: str) -> str:
+    """The text as it is kept: without the byte order mark that some editors put first, as Python reads it."""
+    return source.removeprefix("\ufeff")
+
+
 def parse(source: str) -> ast.Module:
     """Parse a program that nobody trusts; nothing of it runs.
 
     Raises:
-        SourceError: more than `MAX_BYTES` of UTF-8, nested deeper than `MAX_DEPTH`, or not Python.
+        SourceError: more than `MAX_SOURCE` bytes of UTF-8, a NUL, nested deeper than `MAX_DEPTH`, or not Python.
     """
-    if len(source) > MAX_BYTES or len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise SourceError(f"the program is longer than {MAX_BYTES} bytes")
-    if "\0" in source:
-        raise SourceError("the program holds a NUL character")
+    fault = source_fault(source)
+    if fault:
+        raise SourceError(fault)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like: the program's affair
-            tree = ast.parse(source)
+            tree = ast.parse(plain(source))
     except SyntaxError as error:
         place = "" if error.lineno is None else f" (line {error.lineno}, column {error.offset})"
         raise SourceError(f"not Python: {error.msg}{place}") from error
@@ -205,14 +209,14 @@ def hashes(source: str) -> Hashes:
     Raises:
         SourceError: see `parse`.
     """
-    return hashes_of(to_tree(source), source)
+    return hashes_of(to_tree(source), plain(source))
 
 
 def program_of(source: str, entry: str | None = None) -> Program:
     """The Program that a text is.
 
     Args:
-        source: text of the block.
+        source: text of the block; a byte order mark is no part of the Program.
         entry: function that it must define at its top level, or None.
 
     Raises:
@@ -221,5 +225,6 @@ def program_of(source: str, entry: str | None = None) -> Program:
     tree = parse(source)
     if entry is not None:
         find_entry(tree, entry)
-    own = hashes_of(from_ast(tree), source)
-    return Program(own.id, source, own.canonical, own.structure, own.nodes)
+    kept = plain(source)
+    own = hashes_of(from_ast(tree), kept)
+    return Program(own.id, kept, own.canonical, own.structure, own.nodes)

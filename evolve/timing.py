@@ -15,7 +15,7 @@ from evolve.batches import Batches, Dealer
 from evolve.cores import own_core
 from evolve.fastcore.clock import cpu_and_wall
 from evolve.fastcore.limits import Limits
-from evolve.fastcore.race import Result, Rules, race
+from evolve.fastcore.race import Result, Rules, race, resolution
 from evolve.fastcore.runner import Failure
 from evolve.fastcore.runner import Session as Jailed
 from evolve.fastcore.wire import encode
@@ -202,6 +202,9 @@ class Timing:
         cost = sum(self.cost().values())
         most = max(_LEAST_PATIENCE, _PATIENCE * rules.looks[-1] * cost)
         limits = limits_of(self.problem, rules.looks[-1])
+        coarse = resolution()
+        precision = rules.precision and rules.precision + coarse - rules.resolution  # what can be had at all
+        rules = replace(rules, most_cpu=most, resolution=coarse, precision=precision)
         with self._baseline(limits) as baseline, Dealer(self.batches, stream) as dealer:
 
             def check(who: str, number: int, answer: bytes) -> None:
@@ -211,7 +214,7 @@ class Timing:
                 session.ready()
                 baseline.ready()
                 with own_core() if limits.threads == 1 else nullcontext():
-                    return race(session, baseline, dealer.deal, check, replace(rules, most_cpu=most), seed)
+                    return race(session, baseline, dealer.deal, check, rules, seed)
             except Failure as failure:
                 if baseline.alive:
                     raise

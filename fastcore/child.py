@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from evolve.fastcore import wire
+from evolve.fastcore import jit, wire
 from evolve.fastcore.channel import ANSWERS, ASKS, Channel
 from evolve.fastcore.jail import Jail
 from evolve.fastcore.limits import Limits
@@ -84,6 +84,7 @@ def serve(confine: Callable[[Limits], None], channel: Channel) -> None:
     except (RuntimeError, OSError, ValueError) as error:
         channel.send(nonce, UNJAILED, wire.encode(f"the jail could not be closed: {error}"))
         return
+    jit.allow_threads(limits["threads"])
     if "random" in source and "numpy.random" not in _SEEDED:
         np.random.seed(0)
     entry: list[Callable[..., Any]] = []
@@ -167,6 +168,7 @@ def _report(error: BaseException) -> bytes:
         text = f"{error.msg} (line {error.lineno})"
     if type(error) is ModuleNotFoundError:
         text = f"{text[:1000]} (a problem's `preload` says which libraries its programs may import)"
+    text = jit.explain(error, text)
     lines = [line[:400] for line in _own_frames(error.__traceback__)]
     fields = (type(error).__name__[:200], text[:4000], "".join(lines))
     return wire.encode(tuple(field.encode("utf-8", "replace").decode() for field in fields))

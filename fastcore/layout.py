@@ -9,10 +9,12 @@ code already, and is kept in by the kernel, not by addresses that it does not kn
 
 import contextlib
 import ctypes
+import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
-__all__ = ["fixed_layout"]
+__all__ = ["fixed_layout", "is_fixed"]
 
 _QUERY: Final = 0xFFFFFFFF
 _NO_RANDOMIZE: Final = 0x0040000
@@ -39,3 +41,15 @@ def fixed_layout() -> Iterator[bool]:
     finally:
         if agreed:
             personality(before)
+
+
+@functools.cache
+def is_fixed() -> bool:
+    """Whether processes that are started here have one layout, by `fixed_layout` or because the system has no other."""
+    with fixed_layout() as agreed:
+        if agreed:
+            return True
+    try:
+        return Path("/proc/sys/kernel/randomize_va_space").read_text().strip() == "0"
+    except OSError:
+        return False

@@ -6,10 +6,17 @@ Knows no process and no jail; enforcement lives in `jail`, `runner` and `wire`.
 import math
 from dataclasses import dataclass, fields
 
-__all__ = ["MAX_SOURCE", "AnswerBounds", "Limits"]
+__all__ = ["MAX_SOURCE", "AnswerBounds", "Limits", "source_fault"]
 
 MAX_SOURCE = 64 * 1024
 """Longest source of a block, in bytes of UTF-8; longer ones are refused before any process sees them."""
+
+
+def source_fault(source: str) -> str:
+    """Say why a text is no program, whatever stands in it: it is too long, or holds a NUL; "" if neither."""
+    if len(source) > MAX_SOURCE or len(source.encode("utf-8", "surrogatepass")) > MAX_SOURCE:
+        return f"the program is longer than {MAX_SOURCE} bytes"
+    return "the program holds a NUL character" if "\0" in source else ""
 
 
 @dataclass(frozen=True, slots=True)

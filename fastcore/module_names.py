@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Literal, NoReturn
 
-MAX_SOURCE_BYTES = 65_536
+from evolve.fastcore.limits import source_fault
+
 MAX_INTEGER = 2**63
 """Larger Python integers are left to the jail: they are how a short text asks for a huge number."""
 
@@ -42,12 +43,13 @@ def parse_source(source: str) -> ast.Module:
     Raises:
         NotExpression: of kind `invalid`.
     """
-    if len(source) > MAX_SOURCE_BYTES or len(source.encode("utf-8", "replace")) > MAX_SOURCE_BYTES:
-        raise NotExpression(f"more than {MAX_SOURCE_BYTES} bytes", "invalid")
+    fault = source_fault(source)
+    if fault:
+        raise NotExpression(fault, "invalid")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source)
+            return ast.parse(source.removeprefix("\ufeff"))  # as the interpreter reads a file
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotExpression(f"{type(error).__name__}: {error}", "invalid") from None
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Self, TypeGuard
 from evolve.fastcore import child, wire
 from evolve.fastcore.clock import cpu_and_wall
 from evolve.fastcore.exchange import ClosedError, Exchange, ForgedError, plain_text
-from evolve.fastcore.limits import MAX_SOURCE, AnswerBounds, Limits
+from evolve.fastcore.limits import AnswerBounds, Limits, source_fault
 from evolve.fastcore.sealed import Sealed
 from evolve.fastcore.verdicts import Failure, FailureStatus, Usage
 from evolve.fastcore.warden import Reaped, Warden, ZygoteDeadError, ZygoteError
@@ -230,11 +230,11 @@ class Session:
 
     def _encode_setup(self, source: str, entry: str, timed: bool) -> bytes:
         try:
-            size = len(source.encode())
-            if size > MAX_SOURCE:
-                raise wire.WireError(f"the source takes {size} bytes; at most {MAX_SOURCE} are allowed")
+            fault = source_fault(source)
+            if fault:
+                raise wire.WireError(fault)
             return wire.encode((source, entry, asdict(self._limits), timed))
-        except ValueError as error:  # a lone surrogate, or too long
+        except ValueError as error:  # a lone surrogate, say
             self._failure = Failure("error", str(error))
             return b""
 

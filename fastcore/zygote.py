@@ -68,7 +68,7 @@ def _main() -> None:
     assert held == (channel.ASKS, channel.ANSWERS)
     warm.load(settings["preload"])
     rehearsal.rehearse()
-    for name in ("heap", "rehearsal", "sealed", "warm"):  # no program's business
+    for name in ("heap", "jit", "rehearsal", "sealed", "typical", "warm"):  # no program's business
         del sys.modules[f"evolve.fastcore.{name}"]
     child.seed()
     gc.collect()

@@ -11,6 +11,7 @@ column lie in memory decides how fast that is.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -94,12 +95,22 @@ def _adversarial(k: int) -> Sequence[Case]:
         _case(f"m{m}", rng.integers(-99, 99, (m, k))) for m in (0, 1, 2, 7, 8, 9, 63, 64, 65, 255, 256, 257)
     ]
     return [
-        _case("equal", np.full((5, k), 3)),
-        _case("rising", np.tile(rising, (5, 1))),
+        # The last row is out of order: an answer that is the question may not be right by chance.
+        _case("equal", np.vstack([np.full((5, k), 3), -rising])),
+        _case("rising", np.vstack([np.tile(rising, (5, 1)), -rising])),
         _case("falling", np.tile(rising[::-1], (5, 1))),
         _case("extremes", ends),
         _case("bits", bits),
+        _case("permutations", np.array(list(permutations(range(k))))),
         *sizes,
+    ]
+
+
+def _unseen(k: int) -> Sequence[Case]:
+    rng = np.random.default_rng(11)
+    return [
+        *(_case(f"m{m}", rng.integers(LOWEST, HIGHEST, (m, k), endpoint=True)) for m in (31, 33, 1023, 4097)),
+        _case("opposites", rng.choice([LOWEST, HIGHEST], (500, k))),
     ]
 
 
@@ -142,6 +153,7 @@ def small_sort(k: int = 8, m: int = 40_000) -> Problem:
         score=score,
         objective=Speed(baseline="numpy_sort"),
         baselines={"numpy_sort": NUMPY_SORT, "by_rank": BY_RANK},
+        unseen={"other_rows": _unseen(k)},
         fresh=lambda rng: _fresh(m, k, rng),
         strategy=lambda: _strategy(k),
         # How it fares where branches are foreseen, and how large it is.

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from evolve.fastcore import wire
 from evolve.fastcore.limits import AnswerBounds
 from evolve.fastcore.runner import Usage
@@ -77,7 +79,8 @@ def digest_of(case: Case) -> str:
 @contextlib.contextmanager
 def sober() -> Iterator[None]:
     """No warnings on stderr, and no more memory than a machine has to spare, while a hostile answer is scored."""
-    with warnings.catch_warnings(), _capped():
+    usual = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")  # as problems find it
+    with warnings.catch_warnings(), _capped(), usual:
         warnings.simplefilter("ignore")
         yield
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from evolve.fastcore.pool import JudgeError, JudgeStuck, Pool, SupervisorLost
 from evolve.redteam.attacks import Attack, fitting
 from evolve.redteam.judge import SECONDS, Report, SeedOrder
-from evolve.redteam.target import Hit
+from evolve.redteam.target import WALL, Hit
 from evolve.statement import Problem
 
 __all__ = ["Finding", "attacked", "count_of"]
@@ -80,7 +80,7 @@ def attacked(
 
 def _patience(problem: Problem) -> float:
     cases = len(problem.cases) * problem.repeats
-    return 30.0 + SECONDS + 3.0 * problem.score_seconds + cases * min(problem.limits.seconds, 3.0)
+    return 30.0 + WALL * SECONDS + 3.0 * problem.score_seconds + cases * min(problem.limits.seconds, 3.0)
 
 
 class _Supervisor:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evolve.evaluator import Job, Judge
 from evolve.loader import factory_of
 from evolve.programs_db.records import Evaluation, Status
@@ -21,9 +23,9 @@ from evolve.text import clean
 __all__ = ["Report", "SeedOrder", "make_judge"]
 
 SECONDS = 10.0
-"""Seconds that one attack may take; what is left over then is not tried, and that is told."""
+"""CPU seconds that one attack may take; what is left over then is not tried, and that is told."""
 _SECONDS_SHORT = 0.3
-_CHANCE = 1.1
+_CHANCE = 1.25
 _TO_THE_JAIL = "\nif True:\n    pass\n"  # no expression program, and the same otherwise
 _BY_NAME = {attack.name: attack for attack in ATTACKS}
 
@@ -89,7 +91,8 @@ class RedJudge:
         run = _BY_NAME[name].run
         assert run is not None
         try:
-            run(self.target)
+            with np.errstate(all="ignore"):  # what is not finite is made on purpose
+                run(self.target)
         except Enough:
             return True
         return False
@@ -136,8 +139,9 @@ class RedJudge:
                 )
             elif _faster(made, seed):
                 target.hit(
-                    "failed",
-                    f"with the seed's answers it is faster: {value:.4g}, the seed {seed.objective:.4g}",
+                    "warning",
+                    f"look at this: with the seed's answers it is faster: {value:.4g}, the seed {seed.objective:.4g}; "
+                    "tampering may pay, or the machine was busy: try it again on a quiet one",
                 )
         elif program.answers == "notes" and self._repeats and target.problem.form == "step":
             target.hit(

@@ -25,21 +25,19 @@ from evolve.scoring import Scorer, Stopped
 from evolve.spec import Array
 from evolve.statement import Case, Certificate, Problem
 
-__all__ = ["ROUNDING", "Enough", "Hit", "Honest", "Reply", "Target"]
+__all__ = ["ROUNDING", "WALL", "Enough", "Hit", "Honest", "Reply", "Target"]
 
 Grade = Literal["advice", "warning", "failed"]
 
 ROUNDING = 1e-9
 """Relative difference of two values of the objective below which neither is called better."""
-_SLOWER = (
-    20.0  # times as long as the slowest honest answer: an answer that needs more is told as a costly one
-)
+WALL = 3.0
+"""Wall seconds that an attack may take for each of its CPU seconds."""
+# Times as long as the slowest honest answer: an answer that needs more is told as a costly one.
+_SLOWER = 20.0
 _LEAST_SECONDS = 1.0
-
-
-_INFINITE = re.compile(
-    r"score returned -?(inf|nan) for"
-)  # a worthless answer, told as such: no fault of anybody
+# A worthless answer, told as such: no fault of anybody.
+_INFINITE = re.compile(r"score returned -?(inf|nan) for")
 
 
 class Enough(Exception):  # noqa: N818 - control flow: the attack has used its time
@@ -102,7 +100,7 @@ class Target:
         self.slowest = 0.0
         self.hits: list[Hit] = []
         self.tried = 0
-        self._deadline = float("inf")
+        self._deadline = self._latest = float("inf")
         self._strict: dict[Strict, Problem | None] = {}
         self._seconds = problem.score_seconds
         self._unscorable: list[str] = []
@@ -116,9 +114,10 @@ class Target:
     # --- an attack's life
 
     def begin(self, seconds: float) -> None:
-        """Start an attack that may take so many seconds."""
+        """Start an attack that may take so many CPU seconds, and some more by the wall."""
         self.hits, self.tried, self._unscorable = [], 0, []
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.process_time() + seconds
+        self._latest = time.monotonic() + WALL * seconds
 
     def end(self) -> None:
         """Look at what an attack left behind."""
@@ -156,7 +155,7 @@ class Target:
         Raises:
             Enough: the attack's time is over.
         """
-        if time.monotonic() > self._deadline:
+        if time.process_time() > self._deadline or time.monotonic() > self._latest:
             raise Enough
         self.tried += 1
         reply = self.ask(answer, case)

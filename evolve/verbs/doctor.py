@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import evolve
 from evolve.fastcore import clock, jail
+from evolve.fastcore.layout import is_fixed
+from evolve.fastcore.machine import fingerprint
 from evolve.terminal import finding, out, print_json
 from evolve.verbs.common import add_json
 
@@ -49,6 +51,7 @@ def _findings() -> Iterator[_Finding]:
     yield _compiled()
     yield from _jail()
     yield _cores()
+    yield _timing()
     yield _numba_cache()
     yield _shared_memory()
     yield _disk(Path.cwd())
@@ -90,6 +93,19 @@ def _jail() -> Iterator[_Finding]:
 def _cores() -> _Finding:
     usable, present = len(os.sched_getaffinity(0)), os.cpu_count()
     return _Finding("cores", "ok", f"{usable} usable of {present}: so many workers by default")
+
+
+def _timing() -> _Finding:
+    told = fingerprint()
+    seen = [f"{name} {told[name]}" for name in ("cpu", "governor", "load") if name in told]
+    if is_fixed():
+        return _Finding("timing", "ok", f"programs lie at fixed addresses; {', '.join(seen)}")
+    return _Finding(
+        "timing",
+        "warning",
+        f"programs lie at random addresses, so races tell 3 % apart and not 1 %; {', '.join(seen)}: "
+        "in a container allow the system call personality (ADDR_NO_RANDOMIZE)",
+    )
 
 
 def _numba_cache() -> _Finding:

@@ -13,7 +13,7 @@ from evolve.evaluator import Evaluator, Job, Judged
 from evolve.inspection import judge
 from evolve.programs_db.records import Evaluation, Status
 from evolve.search import Search
-from evolve.source import SourceError, program_of, text_hash
+from evolve.source import SourceError, plain, program_of, text_hash
 from evolve.speed import ALL
 from evolve.speed_telling import raced, ratio, spoken
 from evolve.statement import Problem
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             f"it has: {', '.join(problem.unseen) or 'none'}"
         )
     needs_jail(args.unsafe)
-    source = read_program(args.file)
+    source = plain(read_program(args.file))
     judged = asyncio.run(_judge(problem, Job(source, suite=args.suite), args.unsafe))
     evaluation = judged.evaluation
     if args.json:

@@ -47,6 +47,23 @@ def test_whatever_a_program_does_has_a_status_and_a_message(judge, source, statu
     assert (judged.evaluation.objective is not None) == (status == "ok")
 
 
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [("\0", "the program holds a NUL"), ("\n# " + "é" * 40_000, "the program is longer than 65536 bytes")],
+)
+@pytest.mark.parametrize("body", ["return 3.0 * x", "for i in range(2):\n        x = 3.0 * x\n    return x"])
+def test_a_text_that_is_no_program_is_refused_in_the_same_words_everywhere(judge, extra, says, body):
+    evaluation = judge().judge(Job(f"def guess(x):\n    {body}\n{extra}")).evaluation
+    assert (evaluation.status, evaluation.message.startswith(says)) == ("error", True)
+
+
+@pytest.mark.parametrize("body", ["return 3.0 * x", "for i in range(2):\n        y = 3.0 * x\n    return y"])
+def test_a_byte_order_mark_changes_nothing(judge, body):
+    source, made = f"def guess(x):\n    {body}", judge()
+    marked, bare = made.judge(Job("\ufeff" + source)).evaluation, made.judge(Job(source)).evaluation
+    assert (marked.status, marked.scores, marked.isolation) == ("ok", bare.scores, bare.isolation)
+
+
 def test_an_expression_is_interpreted_and_a_loop_is_jailed_to_the_same_score(judge):
     made = judge()
     plain = made.judge(Job(NUMPY + "def guess(x):\n    return np.sqrt(x) + 1.5\n")).evaluation

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evolve.evaluator import Judged
 from evolve.loader import load
+from evolve.programs_db.records import Evaluation, Status
 from evolve.redteam.attacks import ATTACKS, fitting
 from evolve.redteam.campaign import attacked
 from evolve.redteam.judge import RedJudge, SeedOrder
@@ -99,7 +101,6 @@ def test_the_shipped_problems_hold(judge, name):
     names = [attack.name for attack in fitting(one.target.problem.form) if attack.name not in slow]
     reports = {name: one.judge(name) for name in names}
     assert through(reports) == {}
-    assert not any(report.cut for report in reports.values())
     assert all(reports[name].tried == 1 for name in PROGRAMS if name in reports)
 
 
@@ -153,14 +154,20 @@ def test_in_a_race_a_wrong_answer_that_is_accepted_gets_through(judge, timed_fil
     one = judge(timed_file({CHECKED: check}))
     assert one.judge(SeedOrder()).hits == ()
     assert set(through({name: one.judge(name) for name in by_answers("call")})) == found
-    assert through({name: one.judge(name) for name in ("memo", "patched_time", "previous_answer")}) == {}
+    assert through({name: one.judge(name) for name in ("pickled", "exit", "problem_file")}) == {}
 
 
-def test_in_a_race_tampering_that_makes_a_program_faster_gets_through(judge, timed_file, monkeypatch):
+def test_in_a_race_tampering_that_makes_a_program_faster_is_told(judge, timed_file, monkeypatch):
+    def evaluation(low, high):
+        race = {"all": {"speedup": (low + high) / 2, "low": low, "high": high}}
+        return Evaluation("", Status.OK, objective=(low + high) / 2, scores=race)
+
     one = judge(timed_file())
-    faster = "def ENTRY(x):\n    return float((x * x).sum())\n"
-    monkeypatch.setitem(PROGRAMS, "patched_time", type(PROGRAMS["memo"])("honest", faster))
-    assert "it is faster" in through({"": one.judge("patched_time")})[""][0]
+    for made, grades in ((evaluation(2.7, 2.8), ["warning"]), (evaluation(2.1, 2.5), [])):
+        races = iter([evaluation(1.9, 2.1), evaluation(1.8, 2.3), made])
+        monkeypatch.setattr(one.real, "judge", lambda _job, races=races: Judged("", next(races)))
+        one._alone = None
+        assert [hit.grade for hit in one.judge("patched_time").hits] == grades
 
 
 STEP = """
@@ -273,7 +280,6 @@ def test_attacks_can_be_made_on_any_plain_answer(plain, answers):
     ]
     for name in by_answers("call"):
         report = plain.judge(name)
-        assert not report.cut
         assert {hit.grade for hit in report.hits} <= {"advice", "warning", "failed"}
 
 
@@ -321,12 +327,15 @@ def test_functions_that_nothing_interrupts_are_a_finding(problem_file):
     assert "stuck for 4 s" in found.found[0].sentence
 
 
-def test_what_scoring_cannot_do_in_time_or_memory_is_a_warning(judge, problem_file):
+@pytest.mark.parametrize(
+    ("costly", "says"), [("while True: pass", "took more than 1 s"), ("[0] * 10**11", "MemoryError")]
+)
+def test_what_scoring_cannot_do_in_time_or_memory_is_a_warning(judge, problem_file, costly, says):
     _, _, block, body, _, _ = PLANTED[CRASHES]
-    for costly, says in (("while True: pass", "took more than 1 s"), ("[0] * 10**11", "MemoryError")):
-        report = judge(problem_file(block=block, body=body.replace("FLAW", costly))).judge("kinds")
-        assert [hit.grade for hit in report.hits] == ["warning"]
-        assert says in report.hits[0].sentence
+    text = f"if answer != '':\n            raise Rejected('no list')\n        {costly}"
+    report = judge(problem_file(block=block, body=body.replace("FLAW", text))).judge("kinds")
+    assert [hit.grade for hit in report.hits] == ["warning"]
+    assert says in report.hits[0].sentence
 
 
 def test_a_seed_that_does_not_score_is_told_and_nothing_is_tried(cli, problem_file):

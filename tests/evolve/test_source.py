@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evolve.fastcore.limits import MAX_SOURCE
 from evolve.source import (
-    MAX_BYTES,
     BlockError,
     SourceError,
     cut,
@@ -82,8 +82,8 @@ def test_markers_inside_a_line_of_code_do_not_count():
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("x = '" + "a" * MAX_BYTES + "'", "longer than 65536 bytes"),
-        ("x = '" + "é" * (MAX_BYTES // 2) + "'", "longer than 65536 bytes"),
+        ("x = '" + "a" * MAX_SOURCE + "'", "longer than 65536 bytes"),
+        ("x = '" + "é" * (MAX_SOURCE // 2) + "'", "longer than 65536 bytes"),
         ("x = 1\0", "NUL"),
         ("def f(:\n", r"not Python: .* \(line 1, column \d+\)"),
         ("x = 1\n  y = 2\n", "line 2"),
@@ -98,6 +98,22 @@ def test_markers_inside_a_line_of_code_do_not_count():
 def test_whatever_is_no_program_is_one_kind_of_error(source, says):
     with pytest.raises(SourceError, match=says):
         parse(source)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_program():
+    assert program_of("\ufeffdef f(x):\n    return x\n", "f") == program_of("def f(x):\n    return x\n", "f")
+    assert hashes("\ufeffx = 1\n") == hashes("x = 1\n")
+    with pytest.raises(SourceError, match="not Python"):
+        parse("\ufeff\ufeffx = 1\n")
+    with pytest.raises(SourceError, match="not Python"):
+        parse("x = 1\n\ufeffy = 1\n")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark():
+    text = "\ufeff" + FILE[FILE.index("# EVOLVE") :]
+    where = cut(text, "p.py")
+    assert where.block == "def f(x):\n    return x\n"
+    assert put_back(where, where.block) == text
 
 
 def test_warnings_of_a_program_are_its_own_affair():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from evolve.fastcore import layout
+from evolve.fastcore import layout, race
 from evolve.fastcore.jail import level
 from evolve.fastcore.layout import fixed_layout
 from evolve.fastcore.limits import Limits
@@ -58,3 +58,14 @@ def test_where_the_kernel_refuses_processes_start_all_the_same(monkeypatch):
         with layout.fixed_layout() as agreed:
             assert not agreed
             assert subprocess.run([sys.executable, "-S", "-c", ""], check=False).returncode == 0
+
+
+@needs_layout
+def test_where_it_can_be_had_races_resolve_one_per_cent():
+    assert layout.is_fixed()
+    assert race.resolution() == 0.01
+
+
+def test_where_it_cannot_be_had_they_say_so(monkeypatch):
+    monkeypatch.setattr(race, "is_fixed", lambda: False)
+    assert race.resolution() == 0.03

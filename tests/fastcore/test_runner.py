@@ -210,9 +210,9 @@ def test_messages_are_bounded_and_cleaned(runner):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("x = 1\x00\ndef f(): pass", "null bytes"),
-        ("x = '" + "a" * (10 << 20) + "'", "at most 65536"),
-        ("x = '\ud800'\ndef f(): pass", "surrogates"),
+        ("x = 1\x00\ndef f(): pass", "holds a NUL"),
+        ("x = '" + "a" * (10 << 20) + "'", "longer than 65536 bytes"),
+        ("x = '\ud800'\ndef f(): pass", "surrogate"),
         ("x = " + "9" * 60_000 + "\ndef f(): pass", "Exceeds the limit"),
         ("x = " + "(" * 5_000, "SyntaxError"),
         ("x = " + "-" * 60_000 + "1\ndef f(): pass", ""),
