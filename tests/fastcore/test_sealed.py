@@ -60,7 +60,7 @@ def test_a_sealed_file_can_be_changed_by_nobody():
         descriptor = sealed.open()
         try:
             assert fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
-            assert fcntl.fcntl(descriptor, 1034) == 0x1 | 0x2 | 0x4 | 0x8  # F_GET_SEALS
+            assert fcntl.fcntl(descriptor, 1034) == 0x1 | 0x2 | 0x4 | 0x10  # F_GET_SEALS
             with pytest.raises(OSError, match="Bad file descriptor"):
                 os.write(descriptor, b"x")
             with pytest.raises(PermissionError):
@@ -103,7 +103,7 @@ def test_neither_size_nor_seals_of_the_buffers_can_be_changed(buffers, which):
         with pytest.raises(PermissionError):
             os.ftruncate(descriptor, size)
     with pytest.raises(PermissionError):
-        sealed_module.add_seals(descriptor, sealed_module.SEAL_CONTENT)
+        sealed_module.add_seals(descriptor, sealed_module.SEAL_FUTURE_WRITE)
 
 
 @needs_files
