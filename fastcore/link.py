@@ -80,7 +80,9 @@ class Supervisor(asyncio.Protocol):
     stuck: bool = False
     lost: bool = False
     cpu_seconds: float = 0.0
-    _transport: asyncio.Transport | None = None
+    pid: int = 0
+    _link: socket.socket | None = field(default=None, init=False)
+    _transport: asyncio.Transport | None = field(default=None, init=False)
 
     async def start(self, greeting: bytes) -> None:
         """Execute the process and send it its first message.
@@ -88,6 +90,7 @@ class Supervisor(asyncio.Protocol):
         From the loop's own thread: the kernel kills a supervisor with the thread that started it.
         """
         ours, theirs = socket.socketpair()
+        self._link = ours
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [
@@ -104,7 +107,6 @@ class Supervisor(asyncio.Protocol):
                 start_new_session=True,  # Ctrl-C is the engine's to handle
             )
         self.pid = self._process.pid
-        self._socket = ours
         self._buffer = bytearray()
         self._loop = asyncio.get_running_loop()
         self._transport, _ = await self._loop.create_connection(lambda: self, sock=ours)
@@ -158,16 +160,18 @@ class Supervisor(asyncio.Protocol):
 
     def hang_up(self) -> None:
         """End the link at once; the process closes its judge and ends."""
+        if self._link is None:
+            return
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        if self._transport is not None:
+            self._link.shutdown(socket.SHUT_RDWR)
+        if self._transport is None:  # it could not be started, or Ctrl-C came in between
+            self._link.close()
+        else:
             self._transport.abort()
-        else:  # Ctrl-C came while the loop took the link over
-            self._socket.close()
 
     def reap(self, patience: float) -> None:
         """Wait up to `patience` seconds for the end of the process, then kill it; keep the CPU it used."""
-        if self.lost:
+        if self.lost or not self.pid:
             return
         self.lost = True
         deadline = time.monotonic() + patience
@@ -184,7 +188,7 @@ class Supervisor(asyncio.Protocol):
 
     def cpu_now(self) -> float:
         """Return the CPU seconds of the process, its zygote and all programs so far (to 0.01 s each)."""
-        return self.cpu_seconds if self.lost else _session_cpu(self.pid)
+        return self.cpu_seconds if self.lost or not self.pid else _session_cpu(self.pid)
 
 
 def _session_cpu(session: int) -> float:

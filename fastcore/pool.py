@@ -5,6 +5,7 @@ dies is replaced, and what it left unanswered is tried once more, one at a time,
 """
 
 import asyncio
+import contextlib
 import heapq
 import pickle
 from collections import deque
@@ -212,17 +213,18 @@ class Pool:
         supervisor.ready = True
         self._start_failures = 0
         all_ready = len(self._supervisors) == self._workers and all(each.ready for each in self._supervisors)
-        if all_ready and self._started is not None and not self._started.done():
-            self._started.set_result(None)
+        if all_ready and self._started is not None:
+            with contextlib.suppress(asyncio.InvalidStateError):  # see `_fail`
+                self._started.set_result(None)
         self._try_suspect(supervisor)
 
     def _resolve(self, future: "asyncio.Future[Any]", kind: int, body: Any) -> None:
-        if future.done():  # cancelled by whoever waited
-            return
         if kind == DONE:
-            future.set_result(pickle.loads(body))  # noqa: S301 - from our own supervisor
+            result = pickle.loads(body)  # noqa: S301 - from our own supervisor
+            with contextlib.suppress(asyncio.InvalidStateError):  # see `_fail`
+                future.set_result(result)
         else:
-            future.set_exception(JudgeError(body))
+            _fail(future, JudgeError(body))
 
     # --- deaths
 
@@ -256,9 +258,9 @@ class Pool:
             if job.future.done():
                 continue
             if supervisor.stuck and len(jobs) == 1:
-                job.future.set_exception(JudgeStuck(f"the judge took more than {self._hard_seconds} s"))
+                _fail(job.future, JudgeStuck(f"the judge took more than {self._hard_seconds} s"))
             elif job.deaths >= _LIVES:
-                job.future.set_exception(SupervisorLost(f"{_LIVES} supervisors died on this payload"))
+                _fail(job.future, SupervisorLost(f"{_LIVES} supervisors died on this payload"))
             else:
                 found.append(job)
         found.extend(rest)
@@ -266,8 +268,8 @@ class Pool:
 
     def _break(self, text: str) -> None:
         self._broken = JudgeStartError(text)
-        if self._started is not None and not self._started.done():
-            self._started.set_exception(self._broken)
+        if self._started is not None:
+            _fail(self._started, self._broken)
         self._settle(self._broken)
 
     def _settle(self, error: Exception | None) -> None:
@@ -277,12 +279,10 @@ class Pool:
             jobs += [*supervisor.out.values(), *supervisor.suspects]
         self._queue.clear()
         for job in jobs:
-            if job.future.done():
-                continue
             if error is None:
                 job.future.cancel()
             else:
-                job.future.set_exception(error)
+                _fail(job.future, error)
 
     async def _spawn(self, suspects: "deque[Job] | None" = None) -> None:
         supervisor = Supervisor(self._folders, self._on_message, self._on_lost, suspects=suspects or deque())
@@ -297,3 +297,12 @@ class Pool:
                 supervisor.stuck = True
                 supervisor.kill()
         self._watch = self._loop.call_later(min(self._hard_seconds / 8, 0.25), self._look_at_clocks)
+
+
+def _fail(future: "asyncio.Future[Any]", error: Exception) -> None:
+    """Resolve with an error what is not resolved yet.
+
+    Asking first would not do: whoever waits is cancelled by asyncio's handler of Ctrl-C, between any two steps here.
+    """
+    with contextlib.suppress(asyncio.InvalidStateError):
+        future.set_exception(error)

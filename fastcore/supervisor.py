@@ -49,7 +49,10 @@ def main() -> None:
     number, parent = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)  # from the main thread, before anything can be started
     link = Connection(number)
-    name, args = pickle.loads(link.recv_bytes())  # noqa: S301 - from the engine
+    try:
+        name, args = pickle.loads(link.recv_bytes())  # noqa: S301 - from the engine
+    except (EOFError, OSError):
+        return  # it has closed the pool before this process had started (Ctrl-C)
     start = _Report()
     with start:
         judge = _load(name)(*args)
@@ -57,7 +60,11 @@ def main() -> None:
         with contextlib.suppress(OSError):  # another one has said so, and the engine has closed
             link.send_bytes(pickle.dumps((BROKEN, start.text)))
         return
-    link.send_bytes(pickle.dumps((READY, os.getpid())))
+    try:
+        link.send_bytes(pickle.dumps((READY, os.getpid())))
+    except OSError:  # closed while the judge was being made
+        judge.close()
+        return
     inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(link, inbox), daemon=True).start()
     outbox = _Outbox(link)
