@@ -17,7 +17,7 @@ from typing import Protocol
 from evolve.budget import Budget
 from evolve.errors import InfrastructureError, ProblemError
 from evolve.evaluator import Evaluator, Job, Judged
-from evolve.fastcore.pool import JudgeError, JudgeStuck, SupervisorLost
+from evolve.fastcore.pool import JudgeError
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Commit, Evaluation, Status
 from evolve.scoring import Stopped, put_together
@@ -161,12 +161,6 @@ class Engine:
     async def _judge(self, job: Job) -> Judged:
         try:
             return await self.evaluator.evaluate(job)
-        except SupervisorLost as lost:
-            return _verdict(job, Status.DIED, f"two supervisors died of this program: {lost}")
-        except JudgeStuck as stuck:
-            return _verdict(
-                job, Status.UNSCORABLE, f"the problem's own functions got stuck on the answer: {stuck}"
-            )
         except JudgeError as error:
             raise InfrastructureError(
                 f"the judge failed; this is an error of evolve, please report it:\n{error}"
@@ -222,10 +216,6 @@ def refuse_seed(problem: Problem, judged: Judged) -> None:
         return
     told = f"{problem.path}: the seed program does not score: {evaluation.status}: {evaluation.message}"
     raise ProblemError(f"{told}\n{judged.traceback}".rstrip())
-
-
-def _verdict(job: Job, status: Status, message: str) -> Judged:
-    return Judged(job.source, Evaluation("", status, message))
 
 
 def _second(_: Problem, first: Evaluation, again: Evaluation) -> Evaluation:

@@ -4,7 +4,7 @@ A judge loads the problem by its path, runs programs (interpreted where they are
 scores plain data. Knows nothing of archives, mutators or the ledger.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from evolve.fastcore.interpret import (
     numpy_functions,
 )
 from evolve.fastcore.limits import Limits
-from evolve.fastcore.pool import Pool
+from evolve.fastcore.pool import JudgeStuck, Pool, SupervisorLost
 from evolve.fastcore.runner import Failure, Runner
 from evolve.fastcore.runner import Session as RunnerSession
 from evolve.loader import factory_of
@@ -300,6 +300,24 @@ class Evaluator:
     async def __aexit__(self, *_: object) -> None:
         self.pool.close()
 
-    def evaluate(self, job: Job) -> Awaitable[Judged]:
-        """Judge one program; jobs handed over in one turn of the event loop travel together."""
-        return self.pool.submit(job)
+    async def evaluate(self, job: Job) -> Judged:
+        """Judge one program; jobs handed over in one turn of the event loop travel together.
+
+        A program that takes its judge down, or never lets it go, has failed: that is a status.
+
+        Raises:
+            JudgeError: the judge itself failed.
+        """
+        try:
+            judged: Judged = await self.pool.submit(job)
+        except SupervisorLost as lost:
+            return _failed(job, Status.DIED, f"two supervisors died of this program: {lost}")
+        except JudgeStuck as stuck:
+            why = f"the problem's own functions got stuck on the answer: {stuck}"
+            return _failed(job, Status.UNSCORABLE, why)
+        return judged
+
+
+def _failed(job: Job, status: Status, message: str) -> Judged:
+    confirmation = job.confirm and Confirmation(job.confirm.seed, None, {"cases": f"{status}: {message}"})
+    return Judged(job.source, Evaluation("", status, message), confirmation=confirmation)

@@ -11,7 +11,6 @@ from typing import Any, Literal, Self
 
 from evolve.evaluator import Evaluator, Job, Judge, Judged
 from evolve.fastcore.interpret import NotExpression, compile_expression, numpy_functions
-from evolve.fastcore.pool import JudgeStuck, SupervisorLost
 from evolve.programs_db.records import Evaluation, Status
 from evolve.redteam.campaign import attacked, count_of
 from evolve.source import SourceError, find_entry, parse
@@ -19,7 +18,7 @@ from evolve.speed_inspection import against_itself, batch, twice
 from evolve.speed_telling import raced, spoken
 from evolve.statement import STRUCTURAL, Problem
 
-__all__ = ["Check", "inspect_problem", "judge"]
+__all__ = ["Check", "inspect_problem"]
 
 _TIMING_SECONDS = 1.5
 _TO_THE_JAIL = "\nif True:\n    pass\n"  # no expression program, and the same otherwise
@@ -40,17 +39,6 @@ class Check:
     result: Literal["ok", "advice", "warning", "failed"]
     sentence: str
     figures: dict[str, Any] | None = None
-
-
-async def judge(evaluator: Evaluator, job: Job) -> Judged:
-    """What a worker says of a job; a program that takes its worker down is a failure of that program."""
-    try:
-        return await evaluator.evaluate(job)
-    except SupervisorLost:
-        return Judged(job.source, Evaluation("", Status.DIED, "two workers died of this program"))
-    except JudgeStuck:
-        why = "the problem's own functions got stuck on its answer"
-        return Judged(job.source, Evaluation("", Status.UNSCORABLE, why))
 
 
 class _Worker:
@@ -76,7 +64,7 @@ class _Worker:
         return self.loop.run(self._many(jobs))
 
     async def _many(self, jobs: Sequence[Job]) -> list[Judged]:
-        return await asyncio.gather(*(judge(self.evaluator, job) for job in jobs))
+        return await asyncio.gather(*(self.evaluator.evaluate(job) for job in jobs))
 
 
 def inspect_problem(problem: Problem, unsafe: bool) -> Iterator[Check]:

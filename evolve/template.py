@@ -1,4 +1,4 @@
-"""Problem files to start from, one a form: each a small honest problem that a search improves within seconds.
+"""Problem files to start from, one a form and one for speed: small honest problems that a search improves in seconds.
 
 Knows texts only. `{name}` is the factory's name; nothing else is filled in.
 """
@@ -283,7 +283,101 @@ def {name}(mean: float = 10.0) -> Problem:  # `-p mean=20` sets it
     )
 '''
 
-FORMS = {"call": _CALL, "table": _TABLE, "step": _STEP}
+_SPEED = '''"""Lengths of many vectors in space, faster than numpy.linalg.norm.
+
+`lengths(rows)` gets an (n, 3) array of float64, each element 0 or between 1e-50 and 1e50 in size, and returns the
+n lengths, right to the rounding of a few operations.
+
+(This is a template. Put your own block, cases and `score` in place; `evolve check` says whether it holds.)
+"""
+
+import numpy as np
+
+from evolve import Array, Case, Limits, Measure, Primitive, Problem, Rejected, Speed, problem
+
+# Between the markers stands the seed program: what the search changes. It runs alone, in a jail: it sees its
+# arguments, which are read-only, and nothing else of this file, so it imports what it needs by itself.
+# EVOLVE-BLOCK-START
+import numpy as np
+
+
+def lengths(rows):
+    """Return the length of each of the (n, 3) rows."""
+    x, y, z = np.abs(rows[:, 0]), np.abs(rows[:, 1]), np.abs(rows[:, 2])
+    return np.sqrt(x * x + y * y + z * z)
+# EVOLVE-BLOCK-END
+
+
+# Everything from here on is trusted, and says what is right. What is fast is measured for you: CPU time, from
+# outside, in pairs with the baseline, each pair on inputs that nobody has seen.
+def score(answer, case):
+    """Nothing to tell but right or wrong."""
+    if answer.shape != case.hidden.shape or np.any(np.abs(answer - case.hidden) > 1e-15 * case.hidden):
+        raise Rejected("a length is wrong by more than the rounding of a few operations")
+    return {}
+
+
+def case(name, rows):
+    """A case; `hidden` is worked out once, `score` is called for each answer."""
+    return Case(name, inputs=(rows,), hidden=np.linalg.norm(rows, axis=1))
+
+
+def nasty():
+    """Inputs on which programs go wrong first; a program must answer them all before it is raced."""
+    sizes = [case(f"n{n}", np.arange(3.0 * n).reshape(n, 3)) for n in (1, 7, 8, 9, 1000)]
+    extremes = np.array([0.0, 1e-50, -1e-50, 1.0, -1.0, 1e50, -1e50])
+    return [case("none", np.zeros((0, 3))), case("extremes", np.tile(extremes, 3).reshape(-1, 3)), *sizes]
+
+
+def fresh(rng, n):
+    """One batch: the same names in the same order at each call, other data. 5 ms of work or more."""
+    return [case("few", rng.random((n, 3)) - 0.5), case("many", rng.standard_normal((3 * n, 3)))]
+
+
+def strategy():
+    """Small cases that hypothesis thinks up to catch a program that is wrong."""
+    from hypothesis import strategies
+
+    whole = strategies.lists(strategies.integers(-99, 99), max_size=15)
+    return whole.map(lambda row: case("any", np.array(row[: len(row) // 3 * 3], float).reshape(-1, 3)))
+
+
+# A baseline is a block of its own that defines the same function; one of them is what programs are raced with.
+NUMPY = """
+import numpy as np
+
+def lengths(rows):
+    return np.linalg.norm(rows, axis=1)
+"""
+
+
+@problem
+def {name}(n: int = 60_000) -> Problem:  # `-p n=100000` sets it
+    """Lengths of vectors."""
+    return Problem(
+        entry="lengths",
+        cases=nasty(),
+        returns=Array("f8", (None,)),  # what does not fit is refused before `score` sees it
+        score=score,
+        objective=Speed(baseline="numpy"),
+        baselines={"numpy": NUMPY},
+        fresh=lambda rng: fresh(rng, n),
+        strategy=strategy,
+        # Axes of the archive: the program's size, and its speed-up on one of the cases.
+        measures=[Measure("nodes", 0, 80), Measure("speedup:few", 0.0, 8.0)],
+        # No selection ever sees these; the best program must answer them before its speed is confirmed.
+        unseen={"other_sizes": [case(f"n{n}", np.sin(np.arange(3.0 * n)).reshape(n, 3)) for n in (31, 4097)]},
+        # Which functions proposals may call: kinds of arguments, kind of value. Arithmetic is always there.
+        primitives=[
+            Primitive("np.sqrt", ("num",), "num"),
+            Primitive("np.square", ("num",), "num"),
+            Primitive("np.hypot", ("num", "num"), "num"),
+        ],
+        limits=Limits(seconds=2.0, cpu_seconds=20.0),  # CPU seconds are those of a whole race
+    )
+'''
+
+FORMS = {"call": _CALL, "table": _TABLE, "step": _STEP, "speed": _SPEED}
 
 
 def factory_name(path: Path) -> str:
@@ -296,7 +390,7 @@ def template(form: str, name: str) -> str:
     """The text of a problem file.
 
     Args:
-        form: "call", "table" or "step".
+        form: "call", "table", "step", or "speed": form call, with an objective of Speed.
         name: of its factory.
     """
     return FORMS[form].replace("{name}", name)

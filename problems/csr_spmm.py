@@ -18,10 +18,10 @@ may import numpy, numba and scipy.
 The seed goes through the matrix once for each column of X, compiled by numba.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,11 @@ def multiply(data, indices, indptr, dense):
 """
 
 _ROUNDING = 2.0**-53
+
+
+def int32(numbers: Sequence[int]) -> Integers:
+    """A vector of them."""
+    return np.array(numbers, np.int32)
 
 
 class Right(NamedTuple):
@@ -151,18 +156,18 @@ def nasty() -> list[Case]:
     def normal(n: int, c: int) -> Floats:
         return rng.standard_normal((n, c))
 
-    full = (rng.standard_normal(21), np.tile(np.arange(7, dtype=np.int32), 3), np.int32([0, 7, 14, 21]))
+    full = (rng.standard_normal(21), np.tile(np.arange(7, dtype=np.int32), 3), int32([0, 7, 14, 21]))
     huge, columns, starts = spread(20, 30, 100)
     cancelling = (
         np.array([1e16, 1.0, -1e16, 1e16, 3.0, -1e16]),
-        np.int32([0, 1, 2, 0, 2, 3]),
-        np.int32([0, 3, 6]),
+        int32([0, 1, 2, 0, 2, 3]),
+        int32([0, 3, 6]),
     )
     no_entries = np.zeros(0), np.zeros(0, np.int32)
     return [
         case("no_rows", (*no_entries, np.zeros(1, np.int32)), normal(4, 2)),
         case("empty_rows", (*no_entries, np.zeros(6, np.int32)), normal(4, 3)),
-        case("one", (np.array([2.5]), np.int32([0]), np.int32([0, 1])), np.array([[4.0]])),
+        case("one", (np.array([2.5]), int32([0]), int32([0, 1])), np.array([[4.0]])),
         case("full", full, normal(7, 5)),
         case("first_and_last_empty", matrix(np.array([5, 6, 13]), 5, 5, rng), normal(5, 2)),
         case("last_only", matrix(np.array([24]), 5, 5, rng), normal(5, 2)),
@@ -202,7 +207,7 @@ def any_product() -> "SearchStrategy[Case]":
     number = st.one_of(st.integers(-9, 9).map(float), st.floats(-1e100, 1e100))
 
     @st.composite
-    def draw(draw: Callable[..., object]) -> Case:
+    def draw(draw: Callable[..., Any]) -> Case:
         m, n, c = (draw(st.integers(low, 6)) for low in (0, 1, 1))
         kept = draw(st.lists(st.booleans(), min_size=m * n, max_size=m * n))
         keys = np.flatnonzero(kept)

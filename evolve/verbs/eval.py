@@ -10,7 +10,6 @@ from rich.text import Text
 
 from evolve.errors import UsageError
 from evolve.evaluator import Evaluator, Job, Judged
-from evolve.inspection import judge
 from evolve.programs_db.records import Evaluation, Status
 from evolve.search import Search
 from evolve.source import SourceError, plain, program_of, text_hash
@@ -61,7 +60,7 @@ async def _judge(problem: Problem, job: Job, unsafe: bool) -> Judged:
     except SourceError as error:
         return Judged(job.source, Evaluation("", Status.ERROR, str(error)))
     async with Evaluator(problem, 1, unsafe) as evaluator:
-        judged = await judge(evaluator, job)
+        judged = await evaluator.evaluate(job)
     return replace(judged, evaluation=Search.evaluation_of(problem, program, judged))
 
 

@@ -19,7 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--form",
         choices=list(FORMS),
         default="call",
-        help="call: it answers each case; table: it fills a table once; step: it decides step by step",
+        help="call: it answers each case; table: it fills a table once; step: it decides step by step; "
+        "speed: it answers each case, and is raced against a baseline",
     )
     add_json(parser)
 
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         print_json({"file": str(path), "form": args.form, "next": ways_on})
     else:
         console = out()
-        console.print(f"wrote {path}, a problem of form {args.form}; next:", soft_wrap=True)
+        kind = "form call, for speed" if args.form == "speed" else f"form {args.form}"
+        console.print(f"wrote {path}, a problem of {kind}; next:", soft_wrap=True)
         for command in ways_on:
             console.print(f"  {command}", soft_wrap=True)
     return 0

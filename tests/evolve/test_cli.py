@@ -119,6 +119,18 @@ def test_a_new_problem_holds_and_is_improved_by_a_short_run(cli, form, budget, t
     assert "proposal 0, seed" in err
 
 
+def test_a_new_problem_for_speed_holds(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = cli("new", "fast.py", "--form", "speed")
+    assert code == 0
+    assert "evolve check fast.py" in out
+    code, out, _ = cli("check", "fast.py", "--json")
+    told = json.loads(out)
+    assert code == 0, out
+    assert told["ok"] is True
+    assert "advice" not in {check["result"] for check in told["checks"]}  # a noisy machine may give a warning
+
+
 def test_new_never_writes_over_a_file(cli, tmp_path):
     path = tmp_path / "a.py"
     path.write_text("mine")

@@ -160,6 +160,16 @@ def test_a_score_that_breaks_on_some_answers_does_not_stop_the_run(problem_file,
     assert told["statuses"]["ok"] > 0
 
 
+def test_a_judge_that_dies_of_an_unseen_case_is_told_beside_the_rest(problem_file, tmp_path):
+    path = problem_file(
+        replace={"if y > 1e6": "if case.name == 'c':\n        import os\n        os.abort()\n    if y > 1e6"}
+    )
+    told = search(path, tmp_path / "a.db", 30).document
+    assert told["best"]["unseen"] == {"far": None}
+    assert "two supervisors died" in told["best"]["failures"]["far"]
+    assert told["baselines"]["constant"]["value"] == 1.5
+
+
 def test_measures_outside_their_bounds_are_clipped_and_counted(problem_file, tmp_path):
     path = problem_file(replace={"min(abs(y), 10.0)": "abs(y) + 20.0"})
     told = search(path, tmp_path / "a.db", proposals=20).document
