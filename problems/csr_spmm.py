@@ -184,6 +184,16 @@ def nasty() -> list[Case]:
     ]
 
 
+def other() -> list[Case]:
+    """Shapes that no search meets."""
+    rng = np.random.default_rng(13)
+    cases = []
+    for m, n, c, entries in ((1, 1, 1, 1), (9, 500, 4, 700), (500, 9, 5, 700), (300, 300, 12, 2000)):
+        made = matrix(rng.integers(0, m * n, entries), m, n, rng)
+        cases.append(case(f"{m}x{n}x{c}", made, rng.standard_normal((n, c))))
+    return cases
+
+
 def fresh(rng: np.random.Generator, size: int) -> list[Case]:
     """One batch: four kinds of matrices of `size` rows."""
     even = matrix(rng.integers(0, size * size, 10 * size), size, size, rng)
@@ -235,6 +245,7 @@ def csr_spmm(size: int = 8_000) -> Problem:
         score=score,
         objective=Speed(baseline="scipy"),
         baselines={"scipy": SCIPY, "reduceat": REDUCEAT},
+        unseen={"other_shapes": other()},
         fresh=lambda rng: fresh(rng, size),
         strategy=any_product,
         preload=["scipy.sparse"],

@@ -1,6 +1,6 @@
 """Sort each row of a matrix of whole numbers, faster than numpy.sort.
 
-`small_sort(rows)` is given an int32 array of shape (m, k), many rows of few numbers (k is at most 8), and returns an
+`sort_rows(rows)` is given an int32 array of shape (m, k), many rows of few numbers (k is at most 8), and returns an
 int32 array of the same shape whose every row is in rising order: exactly what `numpy.sort(rows, axis=1)` returns. The
 input is read-only; a program that works in place copies it first.
 
@@ -23,7 +23,7 @@ from evolve import Array, Case, Measure, Primitive, Problem, ProblemError, Rejec
 import numpy as np
 
 
-def small_sort(rows):
+def sort_rows(rows):
     """Return the rows, each of them in rising order."""
     x = np.ascontiguousarray(np.copy(rows))
     for last in range(x.shape[1] - 1, 0, -1):
@@ -40,7 +40,7 @@ NUMPY_SORT = """
 import numpy as np
 
 
-def small_sort(rows):
+def sort_rows(rows):
     return np.sort(rows, axis=1)
 """
 
@@ -49,7 +49,7 @@ BY_RANK = """
 import numpy as np
 
 
-def small_sort(rows):
+def sort_rows(rows):
     m, k = rows.shape
     place = np.zeros((m, k), np.intp)
     for i in range(k):
@@ -140,14 +140,14 @@ def _strategy(k: int) -> Any:
 
 
 @problem
-def sort_small(k: int = 8, m: int = 40_000) -> Problem:
+def small_sort(k: int = 8, m: int = 40_000) -> Problem:
     """Sort `m` rows of `k` whole numbers each, faster than numpy.sort(axis=1)."""
     if not 2 <= k <= 8:
         raise ProblemError(f"k is {k}; rows of 2 to 8 numbers are small")
     if m < 1:
         raise ProblemError(f"m is {m}; give at least one row")
     return Problem(
-        entry="small_sort",
+        entry="sort_rows",
         cases=_adversarial(k),
         returns=Array("i4", (None, k)),
         score=score,

@@ -117,6 +117,17 @@ def nasty() -> list[Case]:
     return cases
 
 
+def other() -> list[Case]:
+    """Sizes and values that no search meets."""
+    rng = np.random.default_rng(13)
+    spiky = np.where(rng.random(5000) < 0.01, 1e300 * rng.random(5000), rng.random(5000))
+    return [
+        *(case(f"n{n}", rng.standard_normal(n), n // 3) for n in (3, 31, 33, 4097)),
+        case("spiky", spiky, 70),
+        case("waves", np.round(np.sin(np.arange(3000.0)), 2), 100),
+    ]
+
+
 def fresh(rng: np.random.Generator, n: int) -> list[Case]:
     """One batch: four kinds of n values."""
     return [
@@ -158,6 +169,7 @@ def topk(n: int = 100_000) -> Problem:
         score=score,
         objective=Speed(baseline="argpartition"),
         baselines={"argpartition": ARGPARTITION, "full_sort": FULL_SORT},
+        unseen={"other_values": other()},
         fresh=lambda rng: fresh(rng, n),
         strategy=any_values,
         measures=[Measure("nodes", 0, 120, bins=12), Measure("speedup:few_values", 0.0, 4.0, bins=16)],

@@ -15,7 +15,7 @@ PROBLEM = load("small_sort", {"m": 50})
 def answers(source, rows):
     names = {}
     exec(source, names)
-    return names["small_sort"](rows)
+    return names["sort_rows"](rows)
 
 
 def fixed(rows):
@@ -43,18 +43,18 @@ def test_drawn_cases_are_sorted_by_both_ways(case):
 
 WRONG = {
     "one comparator less": PROBLEM.block.replace("range(last)", "range(last - (last > 6))"),
-    "in falling order": "import numpy as np\ndef small_sort(rows):\n    return -np.sort(-rows, axis=1)",
-    "by columns": "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows, axis=0)",
+    "in falling order": "import numpy as np\ndef sort_rows(rows):\n    return -np.sort(-rows, axis=1)",
+    "by columns": "import numpy as np\ndef sort_rows(rows):\n    return np.sort(rows, axis=0)",
     "as floats": (
-        "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows.astype('f4'), axis=1).astype('i8')"
+        "import numpy as np\ndef sort_rows(rows):\n    return np.sort(rows.astype('f4'), axis=1).astype('i8')"
     ),
-    "as they came": "def small_sort(rows):\n    return rows",
+    "as they came": "def sort_rows(rows):\n    return rows",
     "without duplicates": (
-        "import numpy as np\ndef small_sort(rows):\n    out = np.zeros_like(rows)\n"
+        "import numpy as np\ndef sort_rows(rows):\n    out = np.zeros_like(rows)\n"
         "    for i, row in enumerate(rows):\n        one = np.unique(row)\n        out[i, :len(one)] = one\n"
         "    return out"
     ),
-    "one row less": "import numpy as np\ndef small_sort(rows):\n    return np.sort(rows, axis=1)[1:]",
+    "one row less": "import numpy as np\ndef sort_rows(rows):\n    return np.sort(rows, axis=1)[1:]",
 }
 
 
@@ -74,7 +74,7 @@ def test_a_program_that_sorts_its_input_in_place_is_told_so():
     judge = Judge(PROBLEM)
     try:
         evaluation = judge.judge(
-            Job("def small_sort(rows):\n    rows.sort(axis=1)\n    return rows")
+            Job("def sort_rows(rows):\n    rows.sort(axis=1)\n    return rows")
         ).evaluation
     finally:
         judge.close()

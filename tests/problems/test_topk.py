@@ -22,7 +22,8 @@ def answers(source, case):
 @pytest.mark.parametrize("name", ["seed", *PROBLEM.baselines])
 def test_seed_and_baselines_are_right_on_every_case(name):
     source = PROBLEM.baselines.get(name, PROBLEM.block)
-    for case in (*PROBLEM.cases, *PROBLEM.fresh(np.random.default_rng(1))):
+    unseen = (case for suite in PROBLEM.unseen.values() for case in suite)
+    for case in (*PROBLEM.cases, *unseen, *PROBLEM.fresh(np.random.default_rng(1))):
         assert PROBLEM.score(answers(source, case), case) == {}, case.name
 
 
