@@ -319,5 +319,6 @@ class Evaluator:
 
 
 def _failed(job: Job, status: Status, message: str) -> Judged:
-    confirmation = job.confirm and Confirmation(job.confirm.seed, None, {"cases": f"{status}: {message}"})
+    told = {"cases": f"{status}: {message}"}
+    confirmation = None if job.confirm is None else Confirmation(job.confirm.seed, None, told)
     return Judged(job.source, Evaluation("", status, message), confirmation=confirmation)
