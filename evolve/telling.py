@@ -215,7 +215,12 @@ def tell_source(console: Console, document: Document, source: str, most: int = 4
     verdict = best.get("verdict", "unverified")
     line = Text(f"verdict: {verdict}", style="yellow" if verdict == "unverified" else "")
     if verdict == "unverified":
-        line.append(" (scored by the problem's own judge; nothing has checked it again)", style="dim")
+        by = (
+            "measured afresh by the problem's own judge"
+            if "confirmation" in best
+            else "scored by the problem's own judge"
+        )
+        line.append(f" ({by}; nothing else has checked it)", style="dim")
     console.print(line)
 
 
