@@ -57,7 +57,7 @@ def _text(value: object) -> str:
 
 def _write(title: str, told: str, rows: Sequence[tuple[str, object]]) -> None:
     machine = fingerprint()
-    where = ", ".join(str(machine[key]) for key in ("cpu", "kernel", "python") if machine.get(key))
+    where = f"{machine['cpu']}, {machine['kernel']}, Python {machine['python']}"
     command = " ".join([f"python bench/campaigns/{Path(sys.argv[0]).name}", *_shown(sys.argv[1:])])
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {_text(value)} |" for name, value in rows)])
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()

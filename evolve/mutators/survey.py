@@ -71,6 +71,9 @@ class _Surveyor:
         """A function's body; parameters are nums unless their annotation or the problem says otherwise."""
         arguments = node.get("args")
         self.assigned |= frozenset(_assigned(node))
+        late = self.assigned & self.vocabulary.names.keys()  # declared by the problem, bound by the block
+        if late:
+            scope = Scope({name: kind for name, kind in scope.kinds.items() if name not in late})
         for name in ("posonlyargs", "args", "kwonlyargs"):
             for argument in arguments.get(name):
                 scope = scope.bind([argument.fields[0]], self._parameter(argument))
@@ -134,7 +137,7 @@ class _Surveyor:
         self.line, self.depth = line, self.depth - loop
 
     def assignment(self, node: Node, path: Path, scope: Scope) -> Scope:
-        """What stands right of `=`; names on the left become that kind."""
+        """What stands right of `=`; names on the left become that kind, or what the problem declares."""
         at = node.kind._fields.index("value")
         if node.fields[at] is None:
             return scope
@@ -143,7 +146,8 @@ class _Surveyor:
         for target in targets:
             if target.kind is ast.Name:
                 if node.kind is not ast.AugAssign:
-                    scope = scope.bind([target.fields[0]], kind)
+                    name = target.fields[0]
+                    scope = scope.bind([name], self.vocabulary.names.get(name, kind))
             else:
                 scope = scope.bind(_bound(target), UNKNOWN)
         return scope

@@ -210,6 +210,20 @@ def test_kinds_are_kept_so_that_shapes_stay_valid():
         assert np.shape(answer) == (5,), draft.source
 
 
+def test_a_name_that_the_block_binds_has_the_kind_that_the_problem_declares():
+    source = "import numpy as np\n\n\ndef f(a, k):\n    b = a\n    place = len(b) - k\n    return np.sort(b)[place]\n"
+    primitives = [
+        Primitive("a", (), "array"), Primitive("b", (), "array"), Primitive("place", (), "index"),
+        Primitive("np.sort", ("array",), "ordered"), Primitive("np.partition", ("array", "index"), "ordered"),
+    ]  # fmt: skip
+    mutator = SyntacticMutator(source, "f", primitives)
+    found = [draft.source for _, _, draft in proposals(mutator, source, "f", 600)]
+    assert any("np.partition(b, place)[place]" in text for text in found)
+    for text in found:
+        before = text.partition("place = ")[0]
+        assert "place" not in before, text  # it is not bound there
+
+
 def test_derived_vocabulary_is_what_the_block_uses():
     mutator = SyntacticMutator(LOOPS, "pack")
     assert set(mutator.vocabulary.functions) == {"np.cos", "np.sin", "min", "np.hypot"}

@@ -160,7 +160,11 @@ started = []
     limits = Limits(seconds=0.5, threads=2)
     with shared.start(HEAD + source, "f", limits) as session:
         first = session.ask(encode(()))
-        assert first in (b"T", b"F", b"\0")  # whichever was there when it was copied: one of them, and now for good
+        assert first in (
+            b"T",
+            b"F",
+            b"\0",
+        )  # whichever was there when it was copied: one of them, and now for good
         kept = bytes(first)
         with pytest.raises(Failure):
             session.ask(encode(()))
