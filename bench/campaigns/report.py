@@ -51,13 +51,13 @@ def conclude(
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _write(title: str, told: str, rows: Sequence[tuple[str, object]]) -> None:
     machine = fingerprint()
-    where = f"{machine['cpu']}, {machine['kernel']}, Python {machine['python']}"
+    where = f"{machine.get('cpu', machine['architecture'])}, {machine['kernel']}, Python {machine['python']}"
     command = " ".join([f"python bench/campaigns/{Path(sys.argv[0]).name}", *_shown(sys.argv[1:])])
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {_text(value)} |" for name, value in rows)])
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()

@@ -106,7 +106,7 @@ def _failures(failures: Mapping[str, str]) -> str:
 def page(folder: Path, problems: Sequence[str]) -> str:
     """The whole page."""
     machine = fingerprint()
-    where = f"{machine['cpu']}, {machine['kernel']}, Python {machine['python']}"
+    where = f"{machine.get('cpu', machine['architecture'])}, {machine['kernel']}, Python {machine['python']}"
     parts = [INTRODUCTION.format(version=evolve.__version__, where=where, budget=BUDGET).strip()]
     if "sorting_network" in problems:
         parts.append("\n".join(networks(folder)))
