@@ -140,7 +140,7 @@ def _strategy(k: int) -> Any:
 
 
 @problem
-def sort_small(k: int = 8, m: int = 40_000) -> Problem:
+def small_sort(k: int = 8, m: int = 40_000) -> Problem:  # type: ignore[no-redef]  # as the block calls it
     """Sort `m` rows of `k` whole numbers each, faster than numpy.sort(axis=1)."""
     if not 2 <= k <= 8:
         raise ProblemError(f"k is {k}; rows of 2 to 8 numbers are small")
