@@ -4,6 +4,7 @@ a machine on which a program differs from itself.
 
 from typing import Any, Literal
 
+from evolve.batches import Batches
 from evolve.evaluator import Judge
 from evolve.programs_db.records import Evaluation
 from evolve.scoring import Stopped
@@ -24,10 +25,15 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
     try:
         assert judge.timing is not None
         cost = judge.timing.cost()
+        same = _same_twice(judge.timing.batches)
     except Stopped as stop:
         return "batch", "failed", stop.message, {}
     finally:
         judge.close()
+    if same:
+        mend = "draw them with rng, or a program may remember its answers"
+        sentence = f"fresh() gives the same inputs in every batch for {', '.join(same)}; {mend}"
+        return "batch", "failed", sentence, {}
     total = sum(cost.values())
     told = ", ".join(f"{name} {1000 * seconds:.3g} ms" for name, seconds in cost.items())
     sentence = f"a batch of fresh() takes the baseline {1000 * total:.3g} ms of CPU ({told})"
@@ -39,6 +45,16 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
     if total < _BATCH_SECONDS:
         return "batch", "warning", f"{sentence}; make it 5 ms at least, by larger or more cases", figures
     return "batch", "ok", sentence, figures
+
+
+def _same_twice(batches: Batches) -> list[str]:
+    """Names of the cases whose inputs do not change from one batch to the next."""
+    one, other = batches.draw((3,), 0), batches.draw((3,), 1)
+    return [
+        case.name
+        for case, *bodies in zip(one.cases, one.bodies, other.bodies, strict=True)
+        if len(set(bodies)) == 1
+    ]
 
 
 def against_itself(problem: Problem, evaluation: Evaluation) -> Finding:

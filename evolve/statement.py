@@ -15,6 +15,7 @@ import numpy as np
 
 from evolve.errors import ProblemError, UsageError
 from evolve.fastcore.limits import Limits
+from evolve.kinds import mistaken
 from evolve.programs_db.records import Measure, Objective
 from evolve.source import BlockError, SourceError, cut, find_entry, parse
 from evolve.spec import Plain, Spec
@@ -248,9 +249,10 @@ class Problem:
 
 
 def _validate(problem: Problem) -> None:
-    for wrong, mend in _complaints(problem):
-        if wrong:
-            raise ProblemError(mend)
+    for complaints_of in (lambda: mistaken(problem, Case), lambda: _complaints(problem)):
+        for wrong, mend in complaints_of():
+            if wrong:
+                raise ProblemError(mend)
 
 
 def _complaints(problem: Problem) -> list[tuple[bool, str]]:
@@ -353,10 +355,7 @@ class ProblemFactory:
                 return self.function(**given)
         except (ProblemError, UsageError) as error:
             raise type(error)(f"{path}: {error}") from None
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # a researcher's factory may raise anything; said with its place
+        except (Exception, SystemExit) as error:  # a factory may raise anything; said with its place
             raise ProblemError(f"{path}: {self.name}() raised {type(error).__name__}: {error}") from error
 
     def _checked(self, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,13 @@ def test_check_and_run_refuse_a_baseline_or_batches_that_do_not_hold(
     assert not (tmp_path / "b.db").exists()
 
 
+def test_check_refuses_a_batch_that_is_the_same_each_time(cli, timed_file):
+    path = timed_file({'Case("long", inputs=(rng.random(6_000),))': 'Case("long", inputs=(np.ones(6_000),))'})
+    code, out, _ = cli("check", path)
+    out = " ".join(out.split())
+    assert (code, "the same inputs in every batch for long; draw them with rng" in out) == (1, True), out
+
+
 def evaluated(objective, **more):
     return Evaluation("", Status.OK, objective=objective, cpu_seconds=1.0, **more)
 

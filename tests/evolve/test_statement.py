@@ -66,6 +66,33 @@ def timed(**more):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
+        ({"returns": "f8"}, "returns= is of type str"),
+        ({"returns": evolve.Real}, "returns= is the class Real"),
+        ({"score": "score"}, "score= is of type str"),
+        ({"fresh": [Case("a")]}, "fresh= is of type list; give a function, fresh(rng), without calling it"),
+        ({"strategy": [1]}, "strategy= is of type list"),
+        ({"cases": [(1, 2)]}, "cases= holds something of type tuple"),
+        ({"measures": ["nodes"]}, "measures= holds something of type str"),
+        ({"primitives": ["np.abs"]}, "primitives= holds something of type str"),
+        ({"preload": "scipy"}, "preload= is of type str; give a list of names"),
+        ({"objective": "speed"}, "objective= is of type str"),
+        ({"limits": 3}, "limits= is of type int"),
+        ({"score_seconds": "2"}, "score_seconds= is of type str"),
+        ({"baselines": "def f(): pass"}, "baselines= must be a dictionary"),
+        ({"baselines": {"f": make}}, "baselines= must be a dictionary"),
+        ({"unseen": [Case("b")]}, "unseen= must be a dictionary"),
+        ({"unseen": {"other": [1]}}, "other than a Case"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named_with_what_it_should_be(more, says):
+    with pytest.raises(ProblemError) as failure:
+        make(**more)
+    assert says in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
         ({"baselines": {"other": ""}}, "baseline 'plain', which is not among baselines=: other"),
         ({"fresh": None}, "needs fresh="),
         ({"form": "step", "simulate": lambda d, c: d}, "needs form 'call', not 'step'"),
