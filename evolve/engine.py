@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from evolve.scoring import Stopped, put_together
 from evolve.search import Pending, Search
 from evolve.statement import Problem
 
-__all__ = ["Engine", "Observer"]
+__all__ = ["Engine", "Observer", "signals"]
 
 _FLUSH_COMMITS = 64
 _FLUSH_SECONDS = 0.25
@@ -101,7 +101,7 @@ class Engine:
         self._started = self._flushed = time.monotonic()
         timer = self._timer()
         try:
-            with _signals(self):
+            with signals(self.stop):
                 if self._done < 0:
                     await self._seed()
                 await self._all(prepared)
@@ -247,19 +247,19 @@ def _merged(problem: Problem, first: Evaluation, again: Evaluation) -> Evaluatio
 
 
 @contextlib.contextmanager
-def _signals(engine: Engine) -> Iterator[None]:
-    """Ctrl-C and a polite kill end the session cleanly; a second Ctrl-C is Python's own."""
+def signals(stop: Callable[[str], object]) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the session cleanly: `stop` is told why. A second Ctrl-C is Python's own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        engine.stop("interrupted")
+        stop("interrupted")
         loop.remove_signal_handler(signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, engine.stop, "interrupted")
+    loop.add_signal_handler(signal.SIGTERM, stop, "interrupted")
     try:
         yield
     finally:

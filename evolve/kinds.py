@@ -1,6 +1,7 @@
 """Whether a problem's arguments are of the kinds that they are taken for; what they say is `statement`'s to judge."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from evolve.fastcore.limits import Limits
@@ -43,6 +44,7 @@ def mistaken(problem: "Problem", case: type) -> list[tuple[bool, str]]:
         _named("baselines", problem.baselines, str, "source blocks (text) by name"),
         _named("unseen", problem.unseen, Sequence, "lists of cases by the name of a suite"),
         _suites(problem.unseen, case),
+        _installed(problem.preload),
     ]
 
 
@@ -70,6 +72,15 @@ def _one(name: str, value: Any, kind: Any, what: str) -> tuple[bool, str]:
 def _named(name: str, value: Any, kind: type, what: str) -> tuple[bool, str]:
     right = isinstance(value, Mapping) and all(isinstance(item, kind) for item in value.values())
     return not right, f"{name}= must be a dictionary: {what}"
+
+
+def _installed(preload: Any) -> tuple[bool, str]:
+    names = [name for name in preload if isinstance(name, str)] if isinstance(preload, Sequence) else []
+    tops = [name.partition(".")[0] for name in names]
+    missing = [top for top in tops if not top.isidentifier() or find_spec(top) is None]
+    return bool(
+        missing
+    ), f"preload= names {', '.join(map(repr, missing))}, which is not installed here; mend that"
 
 
 def _suites(unseen: Any, case: type) -> tuple[bool, str]:

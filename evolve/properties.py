@@ -100,11 +100,16 @@ def _find(
     import hypothesis
     from hypothesis.errors import NoSuchExample
 
+    def tried(case: Case) -> bool:
+        if not isinstance(case, Case):
+            raise TypeError(f"it draws something of type {type(case).__name__}; map what it draws to a Case")
+        return condition(case)
+
     phases = [hypothesis.Phase.generate] + ([hypothesis.Phase.shrink] if shrink else [])
     settings = hypothesis.settings(max_examples=count, database=None, deadline=None, phases=phases)
     with _folder():
         try:
-            found: Case = hypothesis.find(strategy, condition, settings=settings, random=Random(seed))
+            found: Case = hypothesis.find(strategy, tried, settings=settings, random=Random(seed))
         except NoSuchExample:
             return None
     return found

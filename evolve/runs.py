@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import evolve
 from evolve.budget import Budget
 from evolve.config import Config
-from evolve.engine import Engine, Observer
+from evolve.engine import Engine, Observer, signals
 from evolve.errors import ProblemError, UsageError
 from evolve.evaluator import Evaluator, Job
 from evolve.fastcore import machine
@@ -220,7 +220,12 @@ async def _drive(session: _Session, prepared: dict[int, Pending], done: int, bef
         best = search.archive.best()
         finals = None
         if why == "budget" and best is not None:
-            finals = await score_finals(evaluator, session.problem, best.program.source)
+            scoring = asyncio.ensure_future(score_finals(evaluator, session.problem, best.program.source))
+            with signals(scoring.cancel):
+                try:
+                    finals = await scoring
+                except asyncio.CancelledError:
+                    why = "interrupted"  # `resume` scores them
         return _Outcome(why, seconds, evaluator.pool.cpu_seconds(), finals)
 
 

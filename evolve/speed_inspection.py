@@ -2,6 +2,7 @@
 a machine on which a program differs from itself.
 """
 
+import time
 from typing import Any, Literal
 
 from evolve.batches import Batches
@@ -10,6 +11,7 @@ from evolve.programs_db.records import Evaluation
 from evolve.scoring import Stopped
 from evolve.speed_telling import raced, ratio, spoken
 from evolve.statement import Problem
+from evolve.timing import RUNS
 
 __all__ = ["Finding", "against_itself", "batch", "twice"]
 
@@ -17,6 +19,7 @@ Finding = tuple[str, Literal["ok", "advice", "warning", "failed"], str, dict[str
 
 _CASE_SECONDS = 0.001
 _BATCH_SECONDS = 0.005
+_AROUND_SECONDS = 0.5
 
 
 def batch(problem: Problem, unsafe: bool) -> Finding:
@@ -24,7 +27,9 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
     judge = Judge(problem, unsafe)
     try:
         assert judge.timing is not None
+        began = time.monotonic()
         cost = judge.timing.cost()
+        around = (time.monotonic() - began) / RUNS - sum(cost.values())
         same = _same_twice(judge.timing.batches)
     except Stopped as stop:
         return "batch", "failed", stop.message, {}
@@ -42,6 +47,14 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
     if short:
         mend = "below 1 ms, the cost of a call hides a difference; make them larger"
         return "batch", "warning", f"{sentence}; {', '.join(short)}: {mend}", figures
+    if around > _AROUND_SECONDS:
+        mend = f"a race has up to 64 batches, and {2 * len(cost)} answers to check in each; make both quick"
+        return (
+            "batch",
+            "warning",
+            f"{sentence}; fresh() and score take {around:.2g} s a batch: {mend}",
+            figures,
+        )
     if total < _BATCH_SECONDS:
         return "batch", "warning", f"{sentence}; make it 5 ms at least, by larger or more cases", figures
     return "batch", "ok", sentence, figures

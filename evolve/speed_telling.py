@@ -63,7 +63,10 @@ def headline_of_speed(document: Document) -> Text:
         line = Text(f"{name}best {ratio(best['value'])} {objective['baseline']}'s speed", style="bold yellow")
         return line.append(" in the search; it was not measured again afterwards: not confirmed", style="dim")
     if found["confirmed"]:
-        return Text(name, style="bold").append(f"{spoken(found)}; confirmed", style="bold green")
+        line = Text(name, style="bold").append(f"{spoken(found)}; confirmed", style="bold green")
+        if best.get("number") == 0:
+            line.append("; it is the seed program: nothing faster than that was found", style="yellow")
+        return line
     if found.get("wrong"):
         return Text(f"{name}not confirmed: the best program is wrong", style="bold red")
     if found.get("failed"):

@@ -67,6 +67,13 @@ class Case:
     grid: str = ""
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, tuple | list):
+            kind = type(self.inputs).__name__
+            raise ProblemError(
+                f"case {self.name!r}: inputs= is of type {kind}; give a tuple, inputs=(value,)"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:

@@ -25,7 +25,7 @@ from evolve.scoring import Scored, Scorer, Stopped, behaviour_of, put_together
 from evolve.speed import ALL, ON_CASE
 from evolve.statement import Case, Problem
 
-__all__ = ["Heat", "Role", "Start", "Timing", "limits_of"]
+__all__ = ["RUNS", "Heat", "Role", "Start", "Timing", "limits_of"]
 
 EXAMPLES = 40
 """Cases drawn from the problem's strategy once a judge, for every program of a search."""
@@ -43,7 +43,8 @@ a program as fast as the baseline uses 2, and a slower one is decided long befor
 _LEAST_PATIENCE = 3.0
 """... but no less CPU seconds than these, for what is compiled in its first runs."""
 
-_CALIBRATION = 5
+RUNS = 6
+"""Batches that the cost of the baseline is measured with; the first one warms up."""
 
 Role = str
 
@@ -245,7 +246,7 @@ class Timing:
         if not self._cost:
             with self._baseline(self.problem.limits) as baseline, Dealer(self.batches, (3,)) as dealer:
                 try:
-                    runs = [self._costs(baseline, dealer) for _ in range(1 + _CALIBRATION)][1:]
+                    runs = [self._costs(baseline, dealer) for _ in range(RUNS)][1:]
                 except Failure as failure:
                     raise self._fault(f"{failure.status}: {failure.message}") from None
             columns = zip(*runs, strict=True)

@@ -6,7 +6,7 @@ smaller index comes first, and where only some of them have room, those with the
 -0.0 are equal. So exactly one answer is right. Values are compared bit by bit.
 
 The objective is the speed-up, by CPU time, over numpy.argpartition and what it takes to put its answer in that order,
-on 100,000 values at a time: normal ones (k = 10), ones with few different values (k = 100), ones that rise (k = 100)
+on 400,000 values at a time: normal ones (k = 10), ones with few different values (k = 100), ones that rise (k = 100)
 and ones of very different sizes (k = 1000).
 
 The seed sorts all values to learn the k-th largest, and picks what is not smaller.
@@ -159,7 +159,7 @@ def _language() -> Sequence[Primitive]:
 
 
 @problem
-def topk(n: int = 100_000) -> Problem:
+def topk(n: int = 400_000) -> Problem:
     """The k largest of n values and their indices."""
     if n < 1000:
         raise ValueError(f"n is {n}; at least 1000 values, as k goes up to 1000")

@@ -315,3 +315,23 @@ def test_ctrl_c_ends_within_two_seconds_with_a_ledger_that_can_be_resumed(proble
     assert recorded(ledger)
     more = evolve.resume(ledger, proposals=run.document["proposals"] + 5)
     assert more.stopped == "budget"
+
+
+def test_ctrl_c_while_the_finals_are_scored_leaves_them_to_resume(problem_file, tmp_path):
+    flag, ledger = tmp_path / "wait", tmp_path / "a.db"
+    flag.touch()
+    wait = f"while case.name == 'c' and __import__('os').path.exists({str(flag)!r}):\n        pass\n    "
+    engine = start(problem_file(replace={"if y > 1e6": wait + "if y > 1e6"}), ledger, 30)
+    while count(ledger) < 31:
+        time.sleep(0.02)
+        assert engine.poll() is None
+    time.sleep(0.2)
+    engine.send_signal(signal.SIGINT)
+    engine.wait(10)
+    flag.unlink()
+    run = evolve.open_run(ledger)
+    assert run.stopped == "interrupted"
+    assert run.document["best"]["unseen"] == {}
+    again = evolve.resume(ledger)
+    assert again.stopped == "budget"
+    assert set(again.document["best"]["unseen"]) == {"far"}

@@ -188,11 +188,11 @@ def test_the_baseline_and_the_fresh_inputs_are_in_the_fingerprint(timed_file, re
 
 def test_versions_of_what_is_preloaded_are_in_the_fingerprint(timed_file, monkeypatch):
     path = timed_file(
-        {"        fresh=fresh,": "        fresh=fresh,\n        preload=['yaml_like', 'numpy.linalg'],"}
+        {"        fresh=fresh,": "        fresh=fresh,\n        preload=['colorsys', 'numpy.linalg'],"}
     )
     problem = load(str(path))
     before = fingerprint(problem)
-    homes = {"yaml_like": ["numpy"]}
+    homes = {"colorsys": ["numpy"]}
     monkeypatch.setattr("evolve.fingerprint.packages_distributions", lambda: homes)
     assert fingerprint(problem) != before
 

@@ -191,6 +191,17 @@ def test_every_shipped_problem_loads_and_says_what_it_is():
         assert len(problem.description) > 100
 
 
+def test_a_library_that_is_not_there_is_named(problem_file):
+    path = problem_file(replace={"score=score,": "score=score, preload=['numpy.linalg', 'nosuch.part'],"})
+    with pytest.raises(ProblemError, match=r"small\.py.*'nosuch', which is not installed"):
+        load(str(path))
+
+
+def test_inputs_of_a_case_are_a_tuple():
+    with pytest.raises(ProblemError, match=r"case 'a'.*inputs=\(value,\)"):
+        evolve.Case("a", inputs=3)
+
+
 def test_the_contents_page_is_what_it_says():
     for name in evolve.__all__:
         assert getattr(evolve, name) is not None
