@@ -68,8 +68,9 @@ class Case:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, tuple | list):
-            kind = type(self.inputs).__name__
+        given: object = self.inputs
+        if not isinstance(given, tuple | list):
+            kind = type(given).__name__
             raise ProblemError(
                 f"case {self.name!r}: inputs= is of type {kind}; give a tuple, inputs=(value,)"
             )
@@ -256,10 +257,14 @@ class Problem:
 
 
 def _validate(problem: Problem) -> None:
-    for complaints_of in (lambda: mistaken(problem, Case), lambda: _complaints(problem)):
-        for wrong, mend in complaints_of():
-            if wrong:
-                raise ProblemError(mend)
+    _refuse(mistaken(problem, Case))
+    _refuse(_complaints(problem))  # which takes the kinds for granted
+
+
+def _refuse(complaints: list[tuple[bool, str]]) -> None:
+    for wrong, mend in complaints:
+        if wrong:
+            raise ProblemError(mend)
 
 
 def _complaints(problem: Problem) -> list[tuple[bool, str]]:
