@@ -5,6 +5,7 @@ program's answers are checked in every timed run, so that it cannot tell being c
 """
 
 import hashlib
+import secrets
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -101,6 +102,8 @@ class Timing:
         self.start = start
         self.baseline = problem.speed.baseline
         self.batches = Batches(problem, scorer)
+        # In no program's reach: who knows `fresh` could else draw the inputs in the set-up, which is on no bill.
+        self._secret = secrets.randbits(128)
         self._drawn: list[Case] | None = None
         self._cost: dict[str, float] = {}
 
@@ -118,7 +121,7 @@ class Timing:
             Stopped: an answer was refused, or the problem's own functions or baseline failed.
         """
         number = _number(heat.source)
-        stream = None if heat.round == 0 else (heat.round, number)
+        stream = None if heat.round == 0 else (heat.round, number, self._secret)
         with self.scorer.watching():
             scores, compiling = self.all_right(session, heat.suite)
             rules = _SEARCH if heat.round == 0 else _KEPT
