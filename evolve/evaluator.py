@@ -319,5 +319,7 @@ class Evaluator:
 
 
 def _failed(job: Job, status: Status, message: str) -> Judged:
-    confirmation = job.confirm and Confirmation(job.confirm.seed, None, {"cases": f"{status}: {message}"})
+    confirmation = None
+    if job.confirm is not None:
+        confirmation = Confirmation(job.confirm.seed, None, {"cases": f"{status}: {message}"})
     return Judged(job.source, Evaluation("", status, message), confirmation=confirmation)
