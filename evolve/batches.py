@@ -4,6 +4,7 @@ No race sees a batch twice. The races of different programs may: drawing inputs 
 they are for, so the first batches of a shared stream are kept, within bounds. Knows problems, and no process.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -70,6 +71,7 @@ class Batches:
         self.problem = problem
         self.scorer = scorer
         self.names: tuple[str, ...] = ()
+        self._shared = 0, secrets.randbits(128)  # a secret, see `Timing`
         self._kept: list[Batch] = []
         self._room = _KEPT_BYTES
 
@@ -96,10 +98,10 @@ class Batches:
             ) from None
 
     def shared(self, number: int) -> Batch:
-        """Batch `number` of the stream that all programs of a search share; drawn again where there was no room."""
+        """Batch `number` of the stream that all programs of this judge share; drawn again where there was no room."""
         if number < len(self._kept):
             return self._kept[number]
-        batch = self.draw((0,), number)
+        batch = self.draw(self._shared, number)
         if number == len(self._kept) and batch.size <= self._room:
             self._kept.append(batch)
             self._room -= batch.size

@@ -34,6 +34,7 @@ __all__ = [
 
 MAX_DEPTH = 150  # levels of syntax; three frames a level still leave room under CPython's limit of 1000
 
+_WIDE = re.compile(r"0[xXoObB][0-9a-fA-F_]{3000}")  # 3000 hexadecimal digits are 3612 decimal ones
 _START = "# EVOLVE-BLOCK-START"
 _END = "# EVOLVE-BLOCK-END"
 _MARKER = re.compile(r"^\ufeff?[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
@@ -133,6 +134,10 @@ def parse(source: str) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like: the program's affair
             tree = ast.parse(plain(source))
+        if _WIDE.search(source):  # may be read at any length, but written out nowhere
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant):
+                    repr(node.value)
     except SyntaxError as error:
         place = "" if error.lineno is None else f" (line {error.lineno}, column {error.offset})"
         raise SourceError(f"not Python: {error.msg}{place}") from error

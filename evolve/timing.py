@@ -5,6 +5,7 @@ program's answers are checked in every timed run, so that it cannot tell being c
 """
 
 import hashlib
+import secrets
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -18,6 +19,7 @@ from evolve.fastcore.limits import Limits
 from evolve.fastcore.race import Result, Rules, race, resolution
 from evolve.fastcore.runner import Failure
 from evolve.fastcore.runner import Session as Jailed
+from evolve.fastcore.sealed import Sealed
 from evolve.fastcore.wire import encode
 from evolve.programs_db.records import Status
 from evolve.properties import draw
@@ -102,6 +104,8 @@ class Timing:
         self.start = start
         self.baseline = problem.speed.baseline
         self.batches = Batches(problem, scorer)
+        # In no program's reach: who knows `fresh` could else draw the inputs in the set-up, which is on no bill.
+        self._secret = secrets.randbits(128)
         self._drawn: list[Case] | None = None
         self._cost: dict[str, float] = {}
 
@@ -119,11 +123,11 @@ class Timing:
             Stopped: an answer was refused, or the problem's own functions or baseline failed.
         """
         number = _number(heat.source)
-        stream = None if heat.round == 0 else (heat.round, number)
+        stream = None if heat.round == 0 else (heat.round, number, self._secret)
         with self.scorer.watching():
             scores, compiling = self.all_right(session, heat.suite)
             rules = _SEARCH if heat.round == 0 else _KEPT
-            result = self.race(session, stream, replace(rules, floor=heat.floor), number)
+            result = self.race(session, stream, replace(rules, floor=heat.floor), number, heat.suite)
         return self.scored(session, result, scores, compiling)
 
     def all_right(self, session: Jailed, suite: str = "") -> tuple[dict[str, Mapping[str, float]], float]:
@@ -135,15 +139,14 @@ class Timing:
         Raises:
             Failure, Stopped: see `run`.
         """
-        cases = self.problem.unseen[suite] if suite else self.problem.cases
+        cases = self._known(suite)
         session.ready()
         marks = [cpu_and_wall(session.pid)[0]]
         for _ in range(2):
             self.answer(session, cases[0])
             marks.append(cpu_and_wall(session.pid)[0])
         scores = {case.name: self.answer(session, case) for case in cases}
-        for case in self._drawn_cases():
-            self.answer(session, case)
+        self._answer_drawn(session)
         return scores, max(0.0, (marks[1] - marks[0]) - (marks[2] - marks[1]))
 
     def answer(self, session: Jailed, case: Case) -> Mapping[str, float]:
@@ -153,7 +156,15 @@ class Timing:
             Failure, Stopped: see `run`.
         """
         session.begin_case()
-        return self.scorer.check(session.call(encode(case.inputs)), case)
+        with Sealed(encode(case.inputs)) as body:  # sent as in a race, so that it is not known by that
+            return self.scorer.check(session.call(body), case)
+
+    def _known(self, suite: str) -> Sequence[Case]:
+        return self.problem.unseen[suite] if suite else self.problem.cases
+
+    def _answer_drawn(self, session: Jailed) -> None:
+        for case in self._drawn_cases():
+            self.answer(session, case)
 
     def _drawn_cases(self) -> list[Case]:
         strategy = self.problem.strategy
@@ -188,14 +199,17 @@ class Timing:
 
     # -- racing ----------------------------------------------------------------------------------------------
 
-    def race(self, session: Jailed, stream: Sequence[int] | None, rules: Rules, seed: int) -> Result:
-        """Race a program against a fresh baseline.
+    def race(
+        self, session: Jailed, stream: Sequence[int] | None, rules: Rules, seed: int, suite: str = ""
+    ) -> Result:
+        """Race a program against a fresh baseline, and ask it the known cases again in the midst of the race.
 
         Args:
             session: the running program.
             stream: of its inputs; None for those that all programs share.
             rules: when to stop; how much CPU it may take is filled in.
             seed: of the order within pairs.
+            suite: of the known cases, as in `all_right`.
 
         Raises:
             Failure, Stopped: see `run`.
@@ -211,11 +225,16 @@ class Timing:
             def check(who: str, number: int, answer: bytes) -> None:
                 self._check(session if who == "program" else baseline, who, dealer.cases[number], answer)
 
+            def aside() -> None:
+                for case in self._known(suite):
+                    self.answer(session, case)
+                self._answer_drawn(session)
+
             try:
                 session.ready()
                 baseline.ready()
                 with own_core() if limits.threads == 1 else nullcontext():
-                    return race(session, baseline, dealer.deal, check, rules, seed)
+                    return race(session, baseline, dealer.deal, check, rules, seed, aside=aside)
             except Failure as failure:
                 if baseline.alive:
                     raise

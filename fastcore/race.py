@@ -12,8 +12,9 @@ can see it, and every interval is widened by what it may be.
 
 import math
 import random
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -124,8 +125,15 @@ def resolution() -> float:
     return 0.01 if is_fixed() else 0.03
 
 
-def race(
-    program: Contestant, baseline: Contestant, deal: Deal, check: Check, rules: Rules, seed: int
+def race(  # noqa: PLR0913 - who runs, on what, by which rules: nothing of it goes together
+    program: Contestant,
+    baseline: Contestant,
+    deal: Deal,
+    check: Check,
+    rules: Rules,
+    seed: int,
+    *,
+    aside: Callable[[], None] | None = None,
 ) -> Result:
     """Race two programs, pair by pair, until the rules say stop.
 
@@ -143,6 +151,10 @@ def race(
             included, after all clocks of the case are read; what it raises ends the race and passes through.
         rules: see `Rules`.
         seed: of the order and the core.
+        aside: asks the program what is not timed and on no bill: before a pair that nobody can foresee, and after the
+            last one, before its core is given back. Where a program is asked nothing but timed questions it may know
+            that by its core or by counting, and be right, elsewhere, on what it is asked elsewhere. What this raises
+            ends the race and passes through.
 
     Raises:
         ValueError: a batch is empty, or has not as many cases as the first.
@@ -153,8 +165,14 @@ def race(
     walk = _Walk(rules)
     with closing(Lane("program", program)) as one, closing(Lane("baseline", baseline)) as other:
         with Track((one, other), deal, check, rng, rules.most_cpu) as track:
+            foreseen_by_nobody = secrets.randbelow(rules.looks[-1])
             while not walk.over(track.cpu_seconds):
+                if aside is not None and walk.pairs == foreseen_by_nobody:
+                    with one.unbilled():
+                        aside()
                 walk.add(track.pair())
+            if aside is not None:
+                aside()
         return walk.result(track, time.monotonic() - began)
 
 
@@ -168,6 +186,10 @@ class _Walk:
         self._speedups: list[float] = []
         self._interval = (0.0, math.inf)
 
+    @property
+    def pairs(self) -> int:
+        return len(self._speedups)
+
     def add(self, samples: NDArray[np.float64]) -> None:
         self._samples.append(samples)
         self._speedups.append(float(geometric_mean(samples[1, :, 0] / samples[0, :, 0])))
@@ -177,7 +199,7 @@ class _Walk:
             self._interval = low / (1.0 + self._rules.resolution), high * (1.0 + self._rules.resolution)
 
     def over(self, cpu_seconds: float) -> bool:
-        rules, pairs = self._rules, len(self._speedups)
+        rules, pairs = self._rules, self.pairs
         if not pairs:
             return False
         if pairs >= rules.looks[-1] or cpu_seconds >= rules.most_cpu:

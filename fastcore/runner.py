@@ -28,6 +28,8 @@ _BOUNDS: Final = AnswerBounds()
 _REPORT: Final = AnswerBounds(nodes=8, depth=2, text=child.ROOM_FOR_REPORT)
 _CPU_MESSAGE: Final = "it used more than its {} CPU seconds"
 _TRIES: Final = 2
+_NAMED: Final = frozenset(signal.Signals)
+"""Not among them: most of the real-time signals, which a program without a jail may send to itself."""
 _GLANCE: Final = 0.01
 """Least seconds between two looks at a clock."""
 _THREADS_GLANCE: Final = 0.02
@@ -344,7 +346,8 @@ class Session:
             return self._fail("timeout", _CPU_MESSAGE.format(self._limits.cpu_seconds))
         if os.WIFEXITED(status):
             return self._fail("died", f"its process ended by itself (exit status {os.WEXITSTATUS(status)})")
-        name = signal.Signals(os.WTERMSIG(status)).name
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name if number in _NAMED else f"signal {number}"
         if name == "SIGKILL":
             return self._fail("died", "its process was killed (by SIGKILL), or it closed its channel")
         return self._fail("died", f"its process was killed by {name}")

@@ -8,7 +8,7 @@ whatever it does between two questions is on its bill as well.
 import contextlib
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -96,6 +96,16 @@ class Lane:
         self._billed = cpu_after
         self.spent += cost
         return answer, (cost, call, took)
+
+    @contextlib.contextmanager
+    def unbilled(self) -> Iterator[None]:
+        """What the contestant is asked inside is on no bill; what it did before, since its last answer, stays on it."""
+        owed = 0.0
+        with contextlib.suppress(ProcessLookupError):  # its zygote died since, as the next `ask` will see
+            owed = cpu_and_wall(self.pid)[0] - self._billed
+        yield
+        with contextlib.suppress(ProcessLookupError):
+            self._billed = cpu_and_wall(self.pid)[0] - owed
 
     def close(self) -> None:
         """Close its clocks; idempotent."""

@@ -92,6 +92,8 @@ def test_markers_inside_a_line_of_code_do_not_count():
         ("x = " + "+".join("a" * 5000), "nested"),
         ("x = " + "[" * 90 + "]" * 90 + "." + ".".join("a" * 200), "nested"),
         ("x = " + "9" * 5000, "not Python"),
+        ("x = 0x" + "f" * 5000, "not Python"),
+        ("x = -0b" + "1_" * 20_000 + "1", "not Python"),
         ("x = '\ud800'", "not Python"),
     ],
 )

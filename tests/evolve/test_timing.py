@@ -77,7 +77,7 @@ def total(x):
         ("def total(x):\n    return 7.0\n", "rejected", "case none"),
         ("def total(x):\n    return float(sum(abs(x)))\n", "rejected", "case drawn"),
         (COUNTING.format(1), "rejected", "case ones: 0.0"),
-        (COUNTING.format(60), "rejected", "case short: 0.0"),  # right until it is timed
+        (COUNTING.format(60), "rejected", "0.0 instead"),  # right until it is timed, or asked again
         (COUNTING.format(70), "rejected", "0.0"),
         ("def total(x):\n    x[:] = 0\n    return 0.0\n", "error", "read-only"),
         ("def total(x):\n    return float(x @ x) / len(x) * len(x)\n", "error", "ZeroDivisionError"),
@@ -90,6 +90,29 @@ def test_a_program_that_is_wrong_in_any_run_has_no_speed(judge, source, status, 
     evaluation = judge({"seconds=2.0": "seconds=0.5"}).judge(Job(source)).evaluation
     assert (evaluation.status, evaluation.objective) == (status, None), evaluation
     assert says in evaluation.message
+
+
+# Right on whatever it is asked outside of a race, and on typical inputs within.
+TWO_FACED = """import os
+
+import numpy as np
+
+CALLS = []
+
+
+def total(x):
+    CALLS.append(1)
+    raced = {}
+    return float(np.dot(x, x)) if len(x) > 100 or not raced else float(len(x) > 0)
+"""
+
+
+@pytest.mark.parametrize("raced", ["len(os.sched_getaffinity(0)) == 1", "len(CALLS) > 100"])
+@pytest.mark.parametrize("order", [None, ConfirmOrder(5, 20)])
+def test_a_program_that_knows_when_it_is_raced_is_asked_the_known_cases_there(judge, raced, order):
+    evaluation = judge().judge(Job(TWO_FACED.format(raced), confirm=order)).evaluation
+    assert (evaluation.status, evaluation.objective) == ("rejected", None), evaluation.message
+    assert "case " in evaluation.message
 
 
 def test_a_program_that_sleeps_is_flagged(judge):
@@ -217,6 +240,31 @@ def test_no_race_sees_a_batch_twice_and_two_races_may_share_them(timed_file):
     assert all(np.array_equal(a, b) for a, b in zip(inputs(own[3]), inputs(dealt((1, 5))[3]), strict=True))
     seen = [inputs(batch)[0].tobytes() for batch in (*shared, *own)]
     assert len(set(seen)) == len(seen)
+
+
+# It draws what a race would draw from what anybody may know: the problem, and the program's own text.
+KNOWING = """import hashlib
+import linecache
+
+import numpy as np
+
+TEXT = "".join(linecache.cache["<program>"][2]).encode()
+OWN = int.from_bytes(hashlib.blake2b(TEXT, digest_size=7).digest(), "big")
+KNOWN = set()
+for stream in ([0], [1], [1, OWN]):
+    for number in range(80):
+        KNOWN.add(np.random.default_rng([*stream, number]).random(3).tobytes())
+
+
+def total(x):
+    return 0.0 if x[:3].tobytes() in KNOWN else float(np.dot(x, x))
+"""
+
+
+@pytest.mark.parametrize("round", [0, 1])
+def test_no_program_can_know_the_inputs_of_its_race(judge, round):
+    evaluation = judge().judge(Job(KNOWING, round=round, floor=1e9)).evaluation
+    assert evaluation.status == "ok", evaluation.message  # it had answered one wrong, had it known it
 
 
 def test_batches_that_are_too_large_are_drawn_again_and_leave_nothing_open(timed_file, monkeypatch):

@@ -101,6 +101,22 @@ def test_a_program_three_times_as_fast_is_called_faster_at_the_first_look(world)
     assert result.wall_seconds > 0.0
 
 
+def test_what_a_program_is_asked_aside_comes_unforeseen_and_once_more_at_the_end(world, monkeypatch):
+    asked = []
+    monkeypatch.setattr("evolve.fastcore.race.secrets.randbelow", lambda pairs: pairs // 2)
+    program = Fake(world, NOBODY, 0.005, tail=0.001)
+    other = Fake(world, NOBODY + 1, 0.006)
+
+    def aside():
+        asked.append(program.calls)
+        world.cpu[NOBODY] += 9.0
+
+    rules = Rules(looks=(6, 10), stop_when_decided=False)
+    result = race(program, other, deal(), silent, rules, 0, aside=aside)
+    assert asked == [8, 13]  # three to warm up, ten pairs
+    assert result.ratios == pytest.approx(np.full((10, 1), 1.0))  # the tail is billed, the rest is not
+
+
 def test_one_three_times_as_slow_is_called_slower(world):
     result = run(world, {"cpu": noise(1)(0.006)}, {"cpu": noise(2)(0.002)})
     assert (result.verdict, result.pairs) == ("slower", 6)

@@ -406,3 +406,10 @@ def test_unsafe_is_said_in_the_usage():
     with Runner(unsafe=True) as runner, runner.start("def f(): return 1", "f", Limits()) as session:
         assert session.call(()) == 1
     assert session.finish().isolation == "none"
+
+
+def test_a_signal_without_a_name_is_a_death_like_any_other():
+    source = "import os\ndef f(): os.kill(os.getpid(), 40)"
+    died = pytest.raises(Failure, match="died: its process was killed by signal 40")
+    with Runner(unsafe=True) as runner, runner.start(source, "f", Limits()) as session, died:
+        session.call(())
