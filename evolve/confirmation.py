@@ -121,13 +121,20 @@ def _figures(timing: Timing, result: Result) -> dict[str, Any]:
         "low": float(result.low),
         "high": float(result.high) if math.isfinite(result.high) else None,  # so few pairs say nothing
         "pairs": int(result.pairs),
-        "verdict": "no difference" if result.verdict == "undecided" else result.verdict,
+        "verdict": _verdict(result),
         "wall_speedup": float(result.wall_speedup),
         "flagged": bool(result.flagged),
         "cases": {
             name: float(ratio) for name, ratio in zip(timing.batches.names, result.per_case, strict=True)
         },
     }
+
+
+def _verdict(result: Result) -> str:
+    """In a document's words: a race that was given up before its first look has told nothing."""
+    if result.verdict != "undecided":
+        return result.verdict
+    return "no difference" if math.isfinite(result.high) else "too few pairs"
 
 
 class _Hunt:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from evolve.batches import Batches
 from evolve.evaluator import Judge
+from evolve.fastcore.runner import Failure
 from evolve.programs_db.records import Evaluation
 from evolve.scoring import Stopped
 from evolve.speed_telling import raced, ratio, spoken
@@ -20,6 +21,8 @@ Finding = tuple[str, Literal["ok", "advice", "warning", "failed"], str, dict[str
 _CASE_SECONDS = 0.001
 _BATCH_SECONDS = 0.005
 _AROUND_SECONDS = 0.5
+_CARRIED = 0.25
+"""Share of the baseline's time; what is on both bills hides a difference, and a program may do it by other means."""
 
 
 def batch(problem: Problem, unsafe: bool) -> Finding:
@@ -30,9 +33,10 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
         began = time.monotonic()
         cost = judge.timing.cost()
         around = (time.monotonic() - began) / RUNS - sum(cost.values())
+        carried = judge.timing.carrying() / sum(cost.values())
         same = _same_twice(judge.timing.batches)
-    except Stopped as stop:
-        return "batch", "failed", stop.message, {}
+    except (Stopped, Failure) as fault:
+        return "batch", "failed", fault.message, {}
     finally:
         judge.close()
     if same:
@@ -42,7 +46,7 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
     total = sum(cost.values())
     told = ", ".join(f"{name} {1000 * seconds:.3g} ms" for name, seconds in cost.items())
     sentence = f"a batch of fresh() takes the baseline {1000 * total:.3g} ms of CPU ({told})"
-    figures = {"batch_seconds": total, "case_seconds": cost}
+    figures = {"batch_seconds": total, "case_seconds": cost, "carried": carried}
     short = [name for name, seconds in cost.items() if seconds < _CASE_SECONDS]
     if short:
         mend = "below 1 ms, the cost of a call hides a difference; make them larger"
@@ -55,6 +59,10 @@ def batch(problem: Problem, unsafe: bool) -> Finding:
             f"{sentence}; fresh() and score take {around:.2g} s a batch: {mend}",
             figures,
         )
+    if carried > _CARRIED:
+        mend = "its inputs are taken apart in the program's own process; give arrays for lists, or more to do"
+        told = f"{sentence}; {carried:.0%} of that goes to a call that does nothing: {mend}"
+        return "batch", "warning", told, figures
     if total < _BATCH_SECONDS:
         return "batch", "warning", f"{sentence}; make it 5 ms at least, by larger or more cases", figures
     return "batch", "ok", sentence, figures

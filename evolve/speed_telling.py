@@ -41,6 +41,8 @@ def spoken(found: Mapping[str, Any]) -> str:
         return f"{figure} faster than {found['baseline']} {over}"
     if found["verdict"] == "slower":
         return f"slower: {figure} the speed of {found['baseline']} {over}"
+    if found["verdict"] == "too few pairs":
+        return f"too few pairs to tell: {figure} the speed of {found['baseline']} {over}"
     return f"no difference: {figure} the speed of {found['baseline']} {over}"
 
 
@@ -49,6 +51,8 @@ def raced(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
     assert problem.speed is not None
     found = dict(evaluation.scores[ALL])
     verdict = "faster" if found["low"] > 1 else "slower" if found["high"] < 1 else "no difference"
+    if found["high"] == float("inf") and verdict == "no difference":
+        verdict = "too few pairs"
     return {**found, "baseline": problem.speed.baseline, "verdict": verdict}
 
 

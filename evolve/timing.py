@@ -63,6 +63,14 @@ def limits_of(problem: Problem, pairs: int) -> Limits:
     return replace(problem.limits, cpu_seconds=problem.limits.cpu_seconds * more)
 
 
+def _cpu(session: Jailed) -> float:
+    """CPU seconds of a program so far; 0 where its zygote has just died, as the next call will see."""
+    try:
+        return cpu_and_wall(session.pid)[0]
+    except ProcessLookupError:
+        return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Heat:
     """One race of a search.
@@ -141,10 +149,10 @@ class Timing:
         """
         cases = self._known(suite)
         session.ready()
-        marks = [cpu_and_wall(session.pid)[0]]
+        marks = [_cpu(session)]
         for _ in range(2):
             self.answer(session, cases[0])
-            marks.append(cpu_and_wall(session.pid)[0])
+            marks.append(_cpu(session))
         scores = {case.name: self.answer(session, case) for case in cases}
         self._answer_drawn(session)
         return scores, max(0.0, (marks[1] - marks[0]) - (marks[2] - marks[1]))
@@ -272,13 +280,25 @@ class Timing:
             self._cost = dict(zip(self.batches.names, map(statistics.median, columns), strict=True))
         return self._cost
 
-    def _costs(self, baseline: Jailed, dealer: Dealer) -> list[float]:
+    def carrying(self) -> float:
+        """CPU seconds a batch that are on the bill of an entry which does nothing: what travels is taken apart there.
+
+        Raises:
+            Stopped, Failure: the problem's `fresh` failed, or its inputs do not fit the limits.
+        """
+        idle = f"def {self.problem.entry}(*_):\n    pass\n"
+        limits = self.problem.limits
+        with self.start("program", idle, limits) as session, Dealer(self.batches, (3,)) as dealer:
+            return statistics.median([sum(self._costs(session, dealer, False)) for _ in range(RUNS)][1:])
+
+    def _costs(self, session: Jailed, dealer: Dealer, is_baseline: bool = True) -> list[float]:
         found = []
         for number, body in enumerate(dealer.deal()):
-            baseline.begin_case()
-            baseline.ready()
-            before = cpu_and_wall(baseline.pid)[0]
-            answer = baseline.ask(body)
-            found.append(cpu_and_wall(baseline.pid)[0] - before)
-            self._check(baseline, "baseline", dealer.cases[number], answer)
+            session.begin_case()
+            session.ready()
+            before = _cpu(session)
+            answer = session.ask(body)
+            found.append(max(0.0, _cpu(session) - before))
+            if is_baseline:
+                self._check(session, "baseline", dealer.cases[number], answer)
         return found

@@ -5,6 +5,7 @@ ends the program. Knows no process and no zygote.
 """
 
 import array
+import contextlib
 import os
 import re
 import select
@@ -63,9 +64,16 @@ class Exchange:
             OSError: no memory, or no descriptor, is left.
         """
         room = max(answer_bytes, ROOM_FOR_REPORT)
-        self._buffers = Buffers(room) if memory_files_work() else None
-        self._socket, self._child_end = socket.socketpair()
-        self._output, self._child_output = os.pipe()
+        with contextlib.ExitStack() as undo:  # there may be too few descriptors for all of it
+            self._buffers = Buffers(room) if memory_files_work() else None
+            if self._buffers is not None:
+                undo.callback(self._buffers.close_child_ends)
+                undo.callback(self._buffers.close)
+            self._socket, self._child_end = socket.socketpair()
+            undo.callback(self._socket.close)
+            undo.callback(self._child_end.close)
+            self._output, self._child_output = os.pipe()
+            undo.pop_all()
         self._socket.setblocking(False)
         os.set_blocking(self._output, False)
         self._answer_bytes = answer_bytes

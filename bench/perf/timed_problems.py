@@ -92,11 +92,9 @@ def _row(name: str, line: Mapping[str, Any], proposals: str) -> str:
     found = line["confirmation"]
     if "speedup" not in found:
         return f"| {name} | | | | {_failures(line['failures'])} | {proposals} |"
-    interval = f"[{found['low']:.3f}, {found['high']:.3f}]"
+    low, high = ("?" if found[end] is None else f"{found[end]:.3f}" for end in ("low", "high"))
     verdict = "confirmed" if found["confirmed"] else found["verdict"]
-    return (
-        f"| {name} | **{found['speedup']:.3f}** | {interval} | {found['pairs']} | {verdict} | {proposals} |"
-    )
+    return f"| {name} | **{found['speedup']:.3f}** | [{low}, {high}] | {found['pairs']} | {verdict} | {proposals} |"
 
 
 def _failures(failures: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import evolve
-from evolve import finals, runs, summary
+from evolve import finals, runs, speed_inspection, summary
 from evolve.config import Config
 from evolve.engine import Engine
 from evolve.evaluator import Job, Judged
@@ -267,3 +267,44 @@ def test_ratios_are_told_to_the_digits_that_can_be_measured():
         "0.97x", "10.00x", "12.3x", "1234x", "?", "?"
     ]  # fmt: skip
     assert spoken({**FOUND, "verdict": "slower", "high": None}).startswith("slower: 1.83x [1.80, ?]")
+    few = {**FOUND, "verdict": "too few pairs", "low": 0.0, "high": None}
+    assert spoken(few).startswith("too few pairs to tell: 1.83x [0.00, ?] the speed of")
+
+
+LISTS = '''"""Sums of lists."""
+from evolve import Case, Measure, Problem, Real, Rejected, Speed, problem
+
+# EVOLVE-BLOCK-START
+def total(x):
+    return sum(x)
+# EVOLVE-BLOCK-END
+
+
+def score(answer, case):
+    if abs(answer - sum(case.inputs[0])) > 1e-6:
+        raise Rejected("not the sum")
+    return {}
+
+
+@problem
+def lists() -> Problem:
+    return Problem(
+        entry="total",
+        cases=[Case("few", inputs=([1.0, 2.0],))],
+        returns=Real(),
+        score=score,
+        objective=Speed(baseline="plain"),
+        baselines={"plain": "def total(x):\\n    return sum(x)\\n"},
+        fresh=lambda rng: [Case("many", inputs=(rng.random(300_000).tolist(),))],
+        measures=[Measure("nodes", 0, 50), Measure("depth", 0, 10)],
+    )
+'''
+
+
+def test_check_warns_where_calls_cost_more_than_what_is_done_in_them(tmp_path):
+    path = tmp_path / "lists.py"
+    path.write_text(LISTS)
+    name, result, sentence, figures = speed_inspection.batch(load(str(path)), False)
+    assert (name, result) == ("batch", "warning"), sentence
+    assert "of that goes to a call that does nothing" in sentence
+    assert figures["carried"] > 0.25

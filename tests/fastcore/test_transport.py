@@ -1,8 +1,10 @@
 # ruff: noqa: E501, PT012 - programs are written in one string each; a session is part of what may raise
 """Hostile and dying programs at the channel, with bodies in shared memory and with bodies in the socket."""
 
+import errno
 import os
 import signal
+import socket
 import textwrap
 
 import numpy as np
@@ -274,3 +276,16 @@ def f(n):
     with shared.start(source, "f", limits) as session, pytest.raises(Failure) as caught:
         session.call((5,))
     assert (caught.value.status, "limits.threads allows it 3" in caught.value.message) == ("error", True)
+
+
+def test_an_exchange_that_cannot_be_made_keeps_no_descriptor(monkeypatch):
+    def none_left():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    before = len(os.listdir("/proc/self/fd"))
+    for module, name in ((socket, "socketpair"), (os, "pipe")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, none_left)
+            with pytest.raises(OSError, match="Too many open files"):
+                exchange.Exchange(1000, 1000)
+        assert len(os.listdir("/proc/self/fd")) == before
