@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from sqlite_utils import Database
 
 from evolve.programs_db import opening
+from evolve.programs_db.dialogue import Answered, Asked, insert_answered, insert_asked
 from evolve.programs_db.errors import LedgerError, LedgerMismatch
 from evolve.programs_db.lock import WriterLock
 from evolve.programs_db.reading import Reading
@@ -251,6 +252,22 @@ class Ledger(Reading):
         while self._low in self._ahead:
             self._ahead.remove(self._low)
             self._low += 1
+
+    def record_asked(self, asked: Asked) -> int:
+        """Write a request to a model, at once; returns the id that its reply is recorded under.
+
+        Raises:
+            LedgerError: this attempt at these proposals was recorded before.
+        """
+        stamp = Stamp(*self._writing(), time.time())
+        with self._transaction():
+            return insert_asked(self._db, asked, stamp)
+
+    def record_answered(self, request: int, answered: Answered) -> None:
+        """Write what came of a request, at once: what was paid for is safe before anything else happens."""
+        stamp = Stamp(*self._writing(), time.time())
+        with self._transaction():
+            insert_answered(self._db, request, answered, stamp)
 
     def record_rescore(self, evaluations: Iterable[Evaluation]) -> None:
         """Take evaluations of known programs, made under the session's fingerprint, into the buffer."""

@@ -14,6 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from evolve.programs_db import audit, opening
+from evolve.programs_db.dialogue import Dialogue, Spent, dialogues, spent
 from evolve.programs_db.records import Commit, Program
 from evolve.programs_db.rows import SELECTS, commit_of
 
@@ -97,6 +98,18 @@ class Reading:
             {"fingerprint": fingerprint},
         ):
             yield Program(**row)
+
+    def dialogues(self) -> list[Dialogue]:
+        """Every request to a model in the order of writing, with what came of it."""
+        self.flush()
+        with opening.translated(self.path):
+            return list(dialogues(self._db))
+
+    def spent(self) -> Spent:
+        """All tokens of the run so far, as servers counted them."""
+        self.flush()
+        with opening.translated(self.path):
+            return spent(self._db)
 
     def content_hash(self) -> str:
         """The hash of all content, tagged "b2:"; see `schema.Table.measured` for what it leaves out.

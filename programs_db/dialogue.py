@@ -1,0 +1,184 @@
+"""What was asked of a model and what came back, as records and as rows of the ledger.
+
+Knows the columns of requests, replies and samples; knows no server and does no I/O of its own.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlite_utils import Database
+
+from evolve.programs_db.audit import text_hash
+from evolve.programs_db.rows import Stamp, dump
+
+__all__ = [
+    "Answered",
+    "Asked",
+    "Dialogue",
+    "Said",
+    "Spent",
+    "dialogues",
+    "insert_answered",
+    "insert_asked",
+    "spent",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request to a model, for one or several proposals.
+
+    Args:
+        first: number of the first of its proposals; the others follow it.
+        samples: how many answers it asks for, a proposal each.
+        attempt: 0, or how often it had been asked before.
+        seen: commits that there were when it was drawn.
+        kind: the mutator's word for what it asks ("improve", ...).
+        model: name of the model.
+        prompt: (role, text) of each piece, in order; a text is stored once, whoever uses it.
+        parameters: sampling, constraint, most tokens: plain data.
+    """
+
+    first: int
+    samples: int
+    attempt: int
+    seen: int
+    kind: str
+    model: str
+    prompt: tuple[tuple[str, str], ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One of the answers: its text (None where there was none), its reasoning, and why it ended."""
+
+    text: str | None
+    reasoning: str = ""
+    finish: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens, as servers count them; cached ones are among those of the prompt, reasoning among the completion's.
+
+    `wasted` are those of tries that failed and were billed all the same.
+    """
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    wasted: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of a request; `error` says why there are no answers.
+
+    Args:
+        said: the answers, in the order of the proposals.
+        spent: tokens.
+        model: as the server calls itself.
+        server: its fingerprint, if it tells one.
+        endpoint: its URL, without keys.
+        tries: how often it was sent.
+        seconds: from the first try to the last byte.
+        error: one sentence; untrusted text.
+    """
+
+    said: tuple[Said, ...]
+    spent: Spent
+    model: str = ""
+    server: str = ""
+    endpoint: str = ""
+    tries: int = 1
+    seconds: float = 0.0
+    error: str | None = None
+
+
+class Dialogue(NamedTuple):
+    """A request and, once there is one, its reply."""
+
+    asked: Asked
+    answered: Answered | None
+
+
+def insert_asked(db: Database, asked: Asked, stamp: Stamp) -> int:
+    """Write a request, and return its id. To be called within a transaction."""
+    pieces = [(role, _put(db, text)) for role, text in asked.prompt]
+    cursor = db.execute(
+        "INSERT INTO requests (first, samples, attempt, seen, kind, model, prompt, parameters, session, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(asked.first, asked.samples, asked.attempt, asked.seen, asked.kind, asked.model),
+            *(dump(pieces), dump(asked.parameters), stamp.session, stamp.at),
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def insert_answered(db: Database, request: int, answered: Answered, stamp: Stamp) -> None:
+    """Write the reply to a request. To be called within a transaction."""
+    spent = answered.spent
+    db.execute(
+        "INSERT INTO replies (request, model, server, endpoint, error, prompt_tokens, cached_tokens, "
+        "completion_tokens, reasoning_tokens, wasted_tokens, tries, seconds, session, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(request, answered.model, answered.server, answered.endpoint, answered.error),
+            *(spent.prompt, spent.cached, spent.completion, spent.reasoning, spent.wasted),
+            *(answered.tries, answered.seconds, stamp.session, stamp.at),
+        ),
+    )
+    for position, said in enumerate(answered.said):
+        text = None if said.text is None else _put(db, said.text)
+        reasoning = _put(db, said.reasoning) if said.reasoning else None
+        db.execute(
+            "INSERT INTO samples (request, position, text, reasoning, finish) VALUES (?, ?, ?, ?, ?)",
+            (request, position, text, reasoning, said.finish),
+        )
+
+
+def _put(db: Database, text: str) -> str:
+    """Store a text once; as in a program, a lone surrogate is written as its escape."""
+    text = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    name = text_hash(text)
+    db.execute("INSERT OR IGNORE INTO texts (hash, text) VALUES (?, ?)", (name, text))
+    return name
+
+
+def dialogues(db: Database) -> Iterator[Dialogue]:
+    """Every request in the order of writing, with what came of it."""
+    named = "SELECT text FROM samples UNION SELECT reasoning FROM samples "
+    asked_for = "UNION SELECT json_extract(value, '$[1]') FROM requests, json_each(prompt)"
+    texts = dict(db.execute(f"SELECT hash, text FROM texts WHERE hash IN ({named}{asked_for})"))  # noqa: S608
+    samples: dict[int, list[Said]] = {}
+    for request, text, reasoning, finish in db.execute(
+        "SELECT request, text, reasoning, finish FROM samples ORDER BY request, position"
+    ):
+        said = Said(None if text is None else texts[text], texts[reasoning] if reasoning else "", finish)
+        samples.setdefault(request, []).append(said)
+    for row in db.execute(
+        "SELECT q.id, first, samples, attempt, seen, kind, q.model, prompt, parameters, r.request, r.model, server, "
+        "endpoint, tries, r.seconds, error, prompt_tokens, cached_tokens, completion_tokens, "
+        "reasoning_tokens, wasted_tokens FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id"
+    ):
+        prompt = tuple((role, texts[name]) for role, name in json.loads(row[7]))
+        asked = Asked(*row[1:7], prompt, json.loads(row[8]))
+        answered = None
+        if row[9] is not None:
+            answered = Answered(tuple(samples.get(row[0], ())), Spent(*row[16:21]), *row[10:16])
+        yield Dialogue(asked, answered)
+
+
+def spent(db: Database) -> Spent:
+    """All tokens of the run so far."""
+    columns = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "wasted_tokens")
+    sums = ", ".join(f"coalesce(sum({column}), 0)" for column in columns)
+    return Spent(*db.execute(f"SELECT {sums} FROM replies").fetchone())  # noqa: S608 - names of our own
