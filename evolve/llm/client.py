@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
@@ -10,8 +10,9 @@ from typing import Protocol
 from evolve.errors import UsageError
 from evolve.llm import wire
 from evolve.llm.endpoints import Endpoint, Server, backoff
-from evolve.llm.errors import Failure, Poisoned, Refused, Unanswered
+from evolve.llm.errors import Failure, Outage, Overspent, Poisoned, Refused, Unanswered
 from evolve.llm.pool import Errand, Notice, Observer, Pool
+from evolve.llm.probe import Finding, examine
 from evolve.llm.records import NOTHING, Reply, Request
 from evolve.llm.spending import Hold
 from evolve.llm.transport import LARGEST, Transport
@@ -105,7 +106,8 @@ class HttpClient:
         self._transport: Transport | None = None
         self._pool: Pool | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._checks: dict[Server, asyncio.Task[bool]] = {}
+        self._checks: dict[Server, asyncio.Task[str]] = {}
+        self._broken: BaseException | None = None
         self._closed = False
 
     @property
@@ -129,6 +131,8 @@ class HttpClient:
         """Open the client and begin to look for its servers; `generate` does it where nobody has."""
         if self._closed:
             raise RuntimeError("the client is closed")
+        if self._broken is not None:
+            raise self._broken
         if self._pool is None:
             self._transport = Transport(self._largest)
             self._pool = Pool(self.endpoints, self.patience.seconds, self._tell)
@@ -154,6 +158,20 @@ class HttpClient:
             if isinstance(end, Exception):
                 raise end
 
+    async def probe(self, deadline: float = 60.0) -> tuple[Finding, ...]:
+        """Ask every endpoint whether it will do; one that cannot be reached is a finding, no error.
+
+        Args:
+            deadline: seconds for each of a few exchanges.
+
+        Raises:
+            Refused: one refuses the key or the model.
+        """
+        await self.start()
+        return tuple(
+            await asyncio.gather(*(examine(self.transport, each, deadline) for each in self.endpoints))
+        )
+
     async def generate(self, request: Request, hold: Hold | None = None) -> Reply:
         """Ask until there is a proper reply; cancelling it aborts the request at the server.
 
@@ -169,11 +187,17 @@ class HttpClient:
             Overspent: an attempt that failed was billed, and the budget has no room for another.
             UsageError: the request cannot be sent as it is.
         """
-        if self._pool is None:
-            await self.start()
+        await self.start()
         pool = self._pool
         assert pool is not None
         errand = Errand(request, asyncio.get_running_loop().time())
+        try:
+            return await self._run(pool, errand, hold)
+        except (Refused, Poisoned, Unanswered, Outage, Overspent) as error:
+            error.wasted = errand.wasted
+            raise
+
+    async def _run(self, pool: Pool, errand: Errand, hold: Hold | None) -> Reply:
         while True:
             suspect = errand.suspect
             server = await pool.acquire(errand)
@@ -219,16 +243,13 @@ class HttpClient:
         pool = self._pool
         assert pool is not None
         pool.bad()
-        if failure.usage is not None:
-            errand.wasted += failure.usage
-            if hold is not None:
-                hold.waste(failure.usage)
+        overspent = _billed(errand, failure, hold)
         errand.avoid.add(server)
         if failure.kind == "busy":
             self._busy(pool, server, failure)
         elif failure.kind == "unreachable":
             self._down(pool, server, failure.words)
-        elif failure.kind in ("server", "reset", "half", "late") and not await self._alive(server):
+        elif failure.kind in ("server", "reset", "half", "late") and await self._ailment(server):
             errand.deaths += 1
             self._down(pool, server, failure.words)
             if errand.deaths > 1:
@@ -238,6 +259,8 @@ class HttpClient:
             self._tell(Notice("suspect", server.endpoint.url, f"in flight at its death: {failure.words}"))
         else:
             self._flawed(pool, server, errand, failure)
+        if overspent is not None:
+            raise overspent
         if outage := pool.lost(errand):
             raise outage
         waited = asyncio.get_running_loop().time() - errand.started
@@ -252,12 +275,14 @@ class HttpClient:
         self._tell(Notice("busy", server.endpoint.url, failure.words))
 
     def _down(self, pool: Pool, server: Server, words: str) -> None:
-        if server.up:  # once for all the requests that died with it
+        if server.up is not False:  # once for all the requests that died with it
             pool.down(server, words)
 
     def _flawed(self, pool: Pool, server: Server, errand: Errand, failure: Failure) -> None:
         """A server that lives gave a bad reply: it may be the request's fault, or the server's if it goes on."""
         server.failures += 1
+        if failure.pause is not None:
+            pool.rest(server, failure.pause)
         if server.failures >= 3:
             pool.rest(server, self._backoff(server.failures - 3))
         errand.failures += 1 if failure.kind not in ("late", "large") else max(1, self.patience.tries // 3)
@@ -268,7 +293,7 @@ class HttpClient:
         self._tell(Notice("retry", server.endpoint.url, str(failure)))
 
     async def _pause(self, pool: Pool, errand: Errand) -> None:
-        """Elsewhere at once; where there is no elsewhere, after a while. A server that rests or is down waits by itself."""
+        """Elsewhere at once; where there is no elsewhere, after a while."""
         if errand.failures and not pool.elsewhere(errand):
             await asyncio.sleep(self._backoff(errand.failures - 1))
 
@@ -282,12 +307,18 @@ class HttpClient:
         self._tell(Notice("poisoned", "", words))
         return Poisoned(digest, words)
 
-    def _spawn(self, coroutine) -> None:  # type: ignore[no-untyped-def]
-        task = asyncio.get_running_loop().create_task(coroutine)
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
-    async def _alive(self, server: Server) -> bool:
-        """Whether the server answers; all who ask at once share one look."""
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and self._pool is not None:
+            self._broken = error
+            self._pool.fail(error)
+
+    async def _ailment(self, server: Server) -> str:
+        """Why the server does not answer, "" if it does; all who ask at once share one look."""
         check = self._checks.get(server)
         if check is None:
             check = asyncio.get_running_loop().create_task(self._look(server))
@@ -295,14 +326,14 @@ class HttpClient:
             check.add_done_callback(lambda _: self._checks.pop(server, None))
         return await asyncio.shield(check)
 
-    async def _look(self, server: Server) -> bool:
+    async def _look(self, server: Server) -> str:
         try:
             await self.transport.get(server.endpoint, server.endpoint.root + "/health", 5.0)
         except Refused:
-            return True  # a provider without /health: it spoke
+            return ""  # a provider without /health: it spoke
         except Failure as failure:
-            return failure.kind == "busy" and not failure.words.startswith("503")
-        return True
+            return "" if failure.words.startswith("429") else failure.words
+        return ""
 
     async def _learn(self, server: Server) -> None:
         endpoint = server.endpoint
@@ -315,47 +346,59 @@ class HttpClient:
         """As long as the client lives: bring the server up, follow its metrics, bring it up again."""
         pool = self._pool
         assert pool is not None
-        metered = True
         while True:
             if not server.up:
-                metered = True
                 await self._raise(pool, server)
-            await asyncio.sleep(self.patience.interval if server.up else 0)
-            if server.up and metered and server.in_flight:
-                metered = await self._follow(pool, server)
+                await self._follow(pool, server)
+            await asyncio.sleep(self.patience.interval)
+            if server.up and server.in_flight and server.window.metered is not False:
+                await self._follow(pool, server)
 
     async def _raise(self, pool: Pool, server: Server) -> None:
-        first = server.failures == 0
         while True:
-            if not first:
+            if server.failures:
                 await asyncio.sleep(self._backoff(server.failures - 1))
-            first = False
-            if await self._alive(server):
+            words = await self._ailment(server)
+            if not words:
                 try:
                     await self._learn(server)
                 except Failure as failure:
-                    pool.down(server, failure.words)
+                    words = failure.words
                 else:
                     pool.up(server)
                     return
-            else:
+            if server.up is False:
                 server.failures += 1
                 pool.bad()
+            self._down(pool, server, words)
 
-    async def _follow(self, pool: Pool, server: Server) -> bool:
-        """Move the window by the server's metrics; False if it has none."""
+    async def _follow(self, pool: Pool, server: Server) -> None:
+        """Move the window by the server's metrics."""
         try:
             data = await self.transport.get(server.endpoint, server.endpoint.root + "/metrics", 5.0)
+            load = read_load(data.decode("utf-8", "replace"))
         except Refused:
-            return False
+            load = None
         except Failure:
-            return True  # the requests themselves will tell
-        load = read_load(data.decode("utf-8", "replace"))
+            return  # the requests themselves will tell
         if load is None:
-            return False
-        server.window.follow(load)
-        pool.serve()
-        return True
+            server.window.metered = False
+        else:
+            server.window.follow(load)
+            pool.serve()
+
+
+def _billed(errand: Errand, failure: Failure, hold: Hold | None) -> Overspent | None:
+    """Charge a failed attempt; the error to raise, once all else is done, if there is no room for the next."""
+    if failure.usage is None:
+        return None
+    errand.wasted += failure.usage
+    try:
+        if hold is not None:
+            hold.waste(failure.usage)
+    except Overspent as overspent:
+        return overspent
+    return None
 
 
 def _digest(body: bytes) -> str:

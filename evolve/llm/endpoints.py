@@ -101,7 +101,7 @@ class Server:
     """An endpoint and how it fares.
 
     Attributes:
-        up: whether requests may go there. A server is not up until it has been asked for its models.
+        up: whether requests may go there; None until it has been asked for its models.
         resting_until: time of the loop before which nothing is sent: it was busy, or failed again and again.
         in_flight: answers under way.
         suspects: requests under way that were in flight when a server died.
@@ -114,7 +114,7 @@ class Server:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.window = Window(endpoint.slots or FIRST)
-        self.up = False
+        self.up: bool | None = None
         self.resting_until = -math.inf
         self.in_flight = 0
         self.suspects = 0

@@ -125,7 +125,7 @@ class Pool:
 
     def serve(self) -> None:
         """Give servers to those that wait, the suspects first."""
-        for key in sorted(self._queues, reverse=True) if len(self._queues) > 1 else list(self._queues):
+        for key in sorted(self._queues, key=lambda key: (not key[0], self._queues[key][0][0].started)):
             queue = self._queues[key]
             while queue:
                 errand, future = queue[0]
@@ -199,6 +199,12 @@ class Pool:
         if not self._dark and not any(each.up for each in self.servers):
             self._dark = True
             self._tell(Notice("outage", "", f"no endpoint answers; waiting up to {self.patience:g} s"))
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` in whoever waits: nobody is there to bring a server up again."""
+        for _, future in list(itertools.chain.from_iterable(self._queues.values())):
+            if not future.done():
+                future.set_exception(error)
 
     def close(self) -> None:
         """Stop the timer; whoever still waits is cancelled."""

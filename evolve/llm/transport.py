@@ -3,7 +3,6 @@
 Whoever stops waiting closes the connection, which is what makes vLLM stop generating.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from evolve.llm.endpoints import Endpoint
@@ -19,6 +18,7 @@ LARGEST: Final = 8 << 20
 """Bytes of the largest reply that is read to its end."""
 
 _CONNECT: Final = 10.0
+_WORDS: Final = 1 << 16
 _BUSY: Final = frozenset((408, 425, 429, 503, 529))
 
 # uvicorn, which vLLM runs on, closes a connection that was idle for 5 s; one that is about to be closed is not used.
@@ -106,13 +106,17 @@ class Transport:
 
     async def _read(self, response: "aiohttp.ClientResponse") -> bytes:
         # An error's words may be cut; a reply may not.
+        fine = response.status == 200
+        most = self._largest if fine else _WORDS
         chunks: list[bytes] = []
         size = 0
         while chunk := await response.content.readany():
             chunks.append(chunk)
             size += len(chunk)
-            if size > self._largest:
-                raise Failure("large", f"a reply of more than {self._largest:,} bytes")
+            if size > most:
+                if fine:
+                    raise Failure("large", f"a reply of more than {most:,} bytes")
+                break
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _headers_of(self, endpoint: Endpoint) -> dict[str, str]:

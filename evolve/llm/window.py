@@ -63,7 +63,7 @@ class Window:
 
     def __init__(self, first: int = FIRST) -> None:
         self.size = float(min(max(1, first), MOST))
-        self.metered = False
+        self.metered: bool | None = None  # unknown
         self._fast = True
         self._full = False
         self._preemptions: float | None = None
@@ -89,7 +89,8 @@ class Window:
 
     def succeeded(self, n: int) -> None:
         """`n` answers came back. Without metrics this is what opens the window: by 1 a round trip, or doubling."""
-        if not self.metered and self._full:
+        if self.metered is False and self._full:
+            self._full = False
             self._set(self.size + (n if self._fast else n / self.size))
 
     def refused(self, now: float) -> None:
