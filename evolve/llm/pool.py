@@ -13,6 +13,7 @@ from evolve.llm.records import NOTHING, Request, Usage
 __all__ = ["Errand", "Notice", "Observer", "Pool"]
 
 _ORDERS = 1_024
+_GRACE = 2.0  # seconds in which the first to come up does not get everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,9 @@ class Pool:
         self._trouble: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._dark = False
+        self._begun = len(self.servers) < 2
+        if not self._begun:
+            self._loop.call_later(_GRACE, self._begin)
 
     @property
     def room(self) -> int:
@@ -188,7 +192,7 @@ class Pool:
         if self._dark:
             self._dark = False
             self._tell(Notice("recovered", "", f"{server.endpoint.url} answers"))
-        self.serve()
+        self._met()
 
     def down(self, server: Server, words: str) -> None:
         """It does not."""
@@ -199,6 +203,7 @@ class Pool:
         if not self._dark and not any(each.up for each in self.servers):
             self._dark = True
             self._tell(Notice("outage", "", f"no endpoint answers; waiting up to {self.patience:g} s"))
+        self._met()
 
     def fail(self, error: BaseException) -> None:
         """Raise `error` in whoever waits: nobody is there to bring a server up again."""
@@ -215,7 +220,17 @@ class Pool:
             future.cancel()
         self._queues.clear()
 
+    def _met(self) -> None:
+        if self._begun or all(server.up is not None for server in self.servers):
+            self._begin()
+
+    def _begin(self) -> None:
+        self._begun = True
+        self.serve()
+
     def _pick(self, errand: Errand) -> Server | None:
+        if not self._begun:
+            return None
         request = errand.request
         now = self._loop.time()
         suspect = errand.suspect

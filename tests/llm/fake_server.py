@@ -23,9 +23,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 FAULTS = (
-    "400 401 403 404 429 500 503 reset half malformed html empty null reasoning truncated huge latin1 utf16 "
-    "drip hang race death no_message no_usage surrogate longer billed_500 billed_empty redirect"
-).split()
+    *("400", "401", "403", "404", "429", "500", "503", "redirect", "billed_500"),
+    *("reset", "half", "drip", "hang", "race", "death"),
+    *("malformed", "html", "empty", "billed_empty", "no_message", "no_usage", "latin1", "utf16", "surrogate"),
+    *("null", "reasoning", "truncated", "huge", "longer"),
+)
 
 _RETRYABLE = {"429", "500", "503"}
 

@@ -108,7 +108,8 @@ def test_a_redirect_is_refused_and_the_key_goes_nowhere():
 
 
 RETRIED = (
-    "429 500 503 reset half malformed html empty latin1 utf16 no_message billed_500 billed_empty".split()
+    *("429", "500", "503", "reset", "half", "malformed", "html", "empty", "latin1", "utf16", "no_message"),
+    *("billed_500", "billed_empty"),
 )
 
 
@@ -385,7 +386,7 @@ def test_three_replies_in_ten_at_fault_lose_nothing(fault):
                 assert len(replies) == 60
                 assert server.counts.faults[fault] > 5
                 said = purse.tally.usage + purse.tally.wasted
-                if fault in ("billed_500", "billed_empty"):
+                if fault in ("billed_500", "billed_empty", "no_message"):
                     assert purse.tally.wasted.tokens > 0
                     assert (said.prompt, said.completion) == (server.counts.prompt, server.counts.completion)
                 else:
@@ -429,7 +430,7 @@ def test_the_key_is_sent_and_never_shown():
         async with FakeServer(key="sk-right") as server:
             wrong = Endpoint(server.url, key="sk-wrong-123")
             async with connected(wrong) as client:
-                with pytest.raises(Refused, match="Incorrect API key provided: .key.") as caught:
+                with pytest.raises(Refused, match=r"Incorrect API key provided: \[key\]") as caught:
                     await client.generate(ask())
                 shown = [
                     str(caught.value),
