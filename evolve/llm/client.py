@@ -2,21 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Protocol
 
 from evolve.errors import UsageError
 from evolve.llm import wire
-from evolve.llm.endpoints import Endpoint, Server, backoff
+from evolve.llm.endpoints import Endpoint, Server
 from evolve.llm.errors import Failure, Outage, Overspent, Poisoned, Refused, Unanswered
 from evolve.llm.pool import Errand, Notice, Observer, Pool
 from evolve.llm.probe import Finding, examine
 from evolve.llm.records import NOTHING, Reply, Request
 from evolve.llm.spending import Hold
+from evolve.llm.tending import Patience, Tender
 from evolve.llm.transport import LARGEST, Transport
-from evolve.llm.window import read_load
 
 __all__ = ["Client", "HttpClient", "Patience"]
 
@@ -37,31 +36,6 @@ class Client(Protocol):
     async def close(self) -> None:
         """Give up what is under way, and close all connections."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try.
-
-    Args:
-        seconds: without a good reply from any endpoint until `Outage`; also how long one request may be told
-            to wait while others are served, until `Unanswered`.
-        tries: failures of one request at servers that live, until `Unanswered`; a missed deadline, or a reply
-            without end, is worth a third of them.
-        pause: seconds of the first backoff.
-        longest: seconds of the longest.
-        interval: seconds between two looks at `/metrics`.
-    """
-
-    seconds: float = 600.0
-    tries: int = 12
-    pause: float = 0.25
-    longest: float = 20.0
-    interval: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.seconds <= 0 or self.tries < 1 or self.pause <= 0 or self.interval <= 0:
-            raise UsageError(f"{self}: each number has to be above 0")
 
 
 def _silent(_: Notice) -> None:
@@ -105,9 +79,7 @@ class HttpClient:
         self._rng = random.Random(seed)
         self._transport: Transport | None = None
         self._pool: Pool | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._checks: dict[Server, asyncio.Task[str]] = {}
-        self._broken: BaseException | None = None
+        self._tender: Tender | None = None
         self._closed = False
 
     @property
@@ -131,13 +103,12 @@ class HttpClient:
         """Open the client and begin to look for its servers; `generate` does it where nobody has."""
         if self._closed:
             raise RuntimeError("the client is closed")
-        if self._broken is not None:
-            raise self._broken
+        if self._tender is not None and self._tender.broken is not None:
+            raise self._tender.broken
         if self._pool is None:
             self._transport = Transport(self._largest)
             self._pool = Pool(self.endpoints, self.patience.seconds, self._tell)
-            for server in self._pool.servers:
-                self._spawn(self._tend(server))
+            self._tender = Tender(self._transport, self._pool, self.patience, self._rng)
 
     async def close(self) -> None:
         """Give up what is under way, and close all connections.
@@ -146,17 +117,14 @@ class HttpClient:
             Exception: what the observer raised, if it did.
         """
         self._closed = True
-        tasks = [*self._tasks, *self._checks.values()]
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        if self._pool is not None:
-            self._pool.close()
-        if self._transport is not None:
-            await self._transport.close()
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
+        try:
+            if self._tender is not None:
+                await self._tender.close()
+        finally:
+            if self._pool is not None:
+                self._pool.close()
+            if self._transport is not None:
+                await self._transport.close()
 
     async def probe(self, deadline: float = 60.0) -> tuple[Finding, ...]:
         """Ask every endpoint whether it will do; one that cannot be reached is a finding, no error.
@@ -248,10 +216,10 @@ class HttpClient:
         if failure.kind == "busy":
             self._busy(pool, server, failure)
         elif failure.kind == "unreachable":
-            self._down(pool, server, failure.words)
-        elif failure.kind in ("server", "reset", "half", "late") and await self._ailment(server):
+            pool.down(server, failure.words)
+        elif failure.kind in ("server", "reset", "half", "late") and await self._dead(server):
             errand.deaths += 1
-            self._down(pool, server, failure.words)
+            pool.down(server, failure.words)
             if errand.deaths > 1:
                 raise self._poisoned(
                     errand.bodies[server.model(errand.request.model), server.endpoint.dialect]
@@ -274,10 +242,6 @@ class HttpClient:
         pool.rest(server, seconds)
         self._tell(Notice("busy", server.endpoint.url, failure.words))
 
-    def _down(self, pool: Pool, server: Server, words: str) -> None:
-        if server.up is not False:  # once for all the requests that died with it
-            pool.down(server, words)
-
     def _flawed(self, pool: Pool, server: Server, errand: Errand, failure: Failure) -> None:
         """A server that lives gave a bad reply: it may be the request's fault, or the server's if it goes on."""
         server.failures += 1
@@ -298,7 +262,11 @@ class HttpClient:
             await asyncio.sleep(self._backoff(errand.failures - 1))
 
     def _backoff(self, failures: int) -> float:
-        return backoff(failures, self._rng, self.patience.pause, self.patience.longest)
+        return self.patience.backoff(failures, self._rng)
+
+    async def _dead(self, server: Server) -> bool:
+        assert self._tender is not None
+        return bool(await self._tender.ailment(server))
 
     def _poisoned(self, body: bytes) -> Poisoned:
         digest = _digest(body)
@@ -306,86 +274,6 @@ class HttpClient:
         words = f"request {digest} was in flight at two deaths of a server and is not sent again"
         self._tell(Notice("poisoned", "", words))
         return Poisoned(digest, words)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and self._pool is not None:
-            self._broken = error
-            self._pool.fail(error)
-
-    async def _ailment(self, server: Server) -> str:
-        """Why the server does not answer, "" if it does; all who ask at once share one look."""
-        check = self._checks.get(server)
-        if check is None:
-            check = asyncio.get_running_loop().create_task(self._look(server))
-            self._checks[server] = check
-            check.add_done_callback(lambda _: self._checks.pop(server, None))
-        return await asyncio.shield(check)
-
-    async def _look(self, server: Server) -> str:
-        try:
-            await self.transport.get(server.endpoint, server.endpoint.root + "/health", 5.0)
-        except Refused:
-            return ""  # a provider without /health: it spoke
-        except Failure as failure:
-            return "" if failure.words.startswith("429") else failure.words
-        return ""
-
-    async def _learn(self, server: Server) -> None:
-        endpoint = server.endpoint
-        try:
-            server.models = wire.read_models(await self.transport.get(endpoint, endpoint.url + "/models"))
-        except Refused as refusal:
-            server.refusal = refusal
-
-    async def _tend(self, server: Server) -> None:
-        """As long as the client lives: bring the server up, follow its metrics, bring it up again."""
-        pool = self._pool
-        assert pool is not None
-        while True:
-            if not server.up:
-                await self._raise(pool, server)
-                await self._follow(pool, server)
-            await asyncio.sleep(self.patience.interval)
-            if server.up and server.in_flight and server.window.metered is not False:
-                await self._follow(pool, server)
-
-    async def _raise(self, pool: Pool, server: Server) -> None:
-        while True:
-            if server.failures:
-                await asyncio.sleep(self._backoff(server.failures - 1))
-            words = await self._ailment(server)
-            if not words:
-                try:
-                    await self._learn(server)
-                except Failure as failure:
-                    words = failure.words
-                else:
-                    pool.up(server)
-                    return
-            if server.up is False:
-                server.failures += 1
-                pool.bad()
-            self._down(pool, server, words)
-
-    async def _follow(self, pool: Pool, server: Server) -> None:
-        """Move the window by the server's metrics."""
-        try:
-            data = await self.transport.get(server.endpoint, server.endpoint.root + "/metrics", 5.0)
-            load = read_load(data.decode("utf-8", "replace"))
-        except Refused:
-            load = None
-        except Failure:
-            return  # the requests themselves will tell
-        if load is None:
-            server.window.metered = False
-        else:
-            server.window.follow(load)
-            pool.serve()
 
 
 def _billed(errand: Errand, failure: Failure, hold: Hold | None) -> Overspent | None:

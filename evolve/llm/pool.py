@@ -195,7 +195,9 @@ class Pool:
         self._met()
 
     def down(self, server: Server, words: str) -> None:
-        """It does not."""
+        """It does not; told once for all the requests that died with it."""
+        if server.up is False:
+            return
         server.up = False
         server.failures += 1
         self.bad()
