@@ -126,6 +126,16 @@ class HttpClient:
             if self._transport is not None:
                 await self._transport.close()
 
+    async def vacancy(self, model: str = "") -> None:
+        """Wait until an answer of `model` could be sent for: who builds the prompt then builds it from what is known.
+
+        Raises:
+            Outage: no server for longer than the patience.
+        """
+        await self.start()
+        assert self._pool is not None
+        await self._pool.vacancy(model)
+
     async def probe(self, deadline: float = 60.0) -> tuple[Finding, ...]:
         """Ask every endpoint whether it will do; one that cannot be reached is a finding, no error.
 

@@ -122,6 +122,11 @@ class Pool:
                 self.release(future.result(), errand, errand.suspect)
             raise
 
+    async def vacancy(self, model: str) -> None:
+        """Wait until an answer of `model` could be sent for. Raises as `acquire` does."""
+        errand = Errand(Request((), "", model, 1), self._loop.time())
+        self.release(await self.acquire(errand), errand, False)
+
     def release(self, server: Server, errand: Errand, suspect: bool) -> None:
         """Give a server back; `suspect` is what the errand was when it got it."""
         server.give(errand.request.n, suspect)

@@ -179,9 +179,9 @@ def test_a_connection_that_the_server_closes_while_idle_costs_no_reply():
         faults = ["race"] * 20
         async with FakeServer(faults=faults) as server, connected(server) as client:
             for number in range(20):
-                await client.generate(ask())
+                assert (await client.generate(ask())).samples
                 await asyncio.sleep(0.0045 + 0.0001 * number)
-            assert server.counts.answered == 20
+            assert server.counts.faults["race"] == 20
             assert "suspect" not in kinds(client)
 
     asyncio.run(run())
@@ -224,11 +224,12 @@ def test_who_is_cancelled_aborts_the_request_at_the_server():
 
 def test_who_is_cancelled_while_it_waits_takes_no_place():
     async def run():
-        async with FakeServer(latency=0.05) as server:
-            async with connected(Endpoint(server.url, slots=1)) as client:
-                client.patience = QUICK
+        async with FakeServer(latency=0.1) as server:
+            patience = Patience(interval=60.0)  # the window stays
+            async with connected(Endpoint(server.url, slots=1), patience=patience) as client:
                 tasks = [asyncio.create_task(client.generate(ask())) for _ in range(6)]
-                await asyncio.sleep(0.08)
+                while not server.counts.running:
+                    await asyncio.sleep(0.01)
                 for task in tasks[2:4]:
                     task.cancel()
                 ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -506,6 +507,30 @@ def test_without_metrics_the_window_opens_by_what_comes_back_and_closes_by_503()
                 assert server.counts.most >= 16
                 assert "busy" in kinds(client)
                 assert server.counts.answered == 300
+
+    asyncio.run(run())
+
+
+def test_who_asks_for_a_vacancy_waits_until_there_is_one():
+    async def run():
+        async with FakeServer(latency=0.3) as server:
+            patience = Patience(seconds=0.6, pause=0.01, longest=0.05, interval=60.0)
+            async with connected(Endpoint(server.url, slots=2), patience=patience) as client:
+                assert client.room == 0
+                await client.vacancy()
+                assert client.room == 2
+                tasks = [asyncio.create_task(client.generate(ask())) for _ in range(2)]
+                await asyncio.sleep(0)
+                assert client.room == 0
+                waiting = asyncio.create_task(client.vacancy())
+                await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                assert client.room >= 1
+                await asyncio.gather(waiting, *tasks)
+                await server.die()
+                with pytest.raises(Outage):
+                    await client.generate(ask())
+                with pytest.raises(Outage):
+                    await client.vacancy()
 
     asyncio.run(run())
 

@@ -237,6 +237,23 @@ def test_who_waits_is_served_in_order_and_a_large_request_goes_alone():
     pooled(work, 1.0)
 
 
+def test_who_is_cancelled_just_when_its_turn_comes_gives_it_on():
+    async def work(pool, notices):
+        running = [errand(), errand()]
+        (server,) = {await pool.acquire(each) for each in running}
+        first = asyncio.create_task(pool.acquire(errand()))
+        second = asyncio.create_task(pool.acquire(errand()))
+        await asyncio.sleep(0)
+        pool.release(server, running[0], False)  # the first has its turn, and does not know it yet
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert await second is server
+        assert server.in_flight == 2
+
+    pooled(work, 1.0)
+
+
 def test_suspects_return_one_by_one_then_faster_and_hold_up_nobody():
     async def work(pool, notices):
         (server,) = pool.servers
@@ -284,7 +301,7 @@ def test_only_who_has_waited_for_all_the_patience_is_told_of_an_outage():
         pool.down(server, "gone")
         assert [notice.kind for notice in notices] == ["up", "down", "outage"]
         early = asyncio.create_task(pool.acquire(errand()))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
         late = asyncio.create_task(pool.acquire(errand()))
         with pytest.raises(Outage, match="http://host0/v1"):
             await early
@@ -292,7 +309,7 @@ def test_only_who_has_waited_for_all_the_patience_is_told_of_an_outage():
         with pytest.raises(Outage):
             await late
 
-    pooled(work, 1.0, patience=0.3)
+    pooled(work, 1.0, patience=0.6)
 
 
 def test_a_good_reply_ends_the_count():
