@@ -111,7 +111,7 @@ class HttpClient:
             self._tender = Tender(self._transport, self._pool, self.patience, self._rng)
 
     async def close(self) -> None:
-        """Give up what is under way, and close all connections.
+        """Close all connections, which aborts what is under way at the servers.
 
         Raises:
             Exception: what the observer raised, if it did.
@@ -182,6 +182,8 @@ class HttpClient:
             try:
                 reply = await self._attempt(server, errand)
             except Failure as failure:
+                if self._closed:
+                    raise RuntimeError("the client is closed") from None
                 await self._failed(server, errand, failure, hold)
             else:
                 pool.good(server, errand, suspect)

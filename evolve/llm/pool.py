@@ -219,12 +219,11 @@ class Pool:
                 future.set_exception(error)
 
     def close(self) -> None:
-        """Stop the timer; whoever still waits is cancelled."""
+        """Stop the timer, and tell those that still wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for _, future in itertools.chain.from_iterable(self._queues.values()):
-            future.cancel()
+        self.fail(RuntimeError("the client is closed"))
         self._queues.clear()
 
     def _met(self) -> None:

@@ -6,7 +6,8 @@ user's currency: prices are rounded up to that and limits down, so that no sum o
 A reservation is `slack` times the worst case, prompt and `n * max_tokens`, since a prompt is counted here by
 another tokenizer than the server's, and a server may generate more than it was asked to. While no reply is longer
 than `slack` times what was asked, no limit is exceeded by one token, in any order of events. By what a
-reply is longer than that, every later reservation is larger.
+reply is longer than that, every later reservation is larger. A reply that was lost on its way may have been billed
+all the same: no server says so, and nothing is charged for it.
 """
 
 from collections.abc import Mapping

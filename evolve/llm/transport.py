@@ -84,7 +84,7 @@ class Transport:
             try:
                 data = await self._read(response)
             finally:
-                response.close() if not response.content.at_eof() else response.release()
+                response.release()  # which closes the connection if anything is unread
         except http.ConnectionTimeoutError:
             raise Failure("unreachable", "no connection in time") from None
         except TimeoutError:

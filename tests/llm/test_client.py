@@ -266,6 +266,13 @@ def test_a_total_outage_is_waited_out_and_told():
             assert (await task).samples[0].text == "hello there"
             assert kinds(client)[-2:] == ["up", "recovered"]
             assert client.servers[0].failures == 0
+            await server.die()
+            task = asyncio.create_task(client.generate(ask()))
+            while kinds(client).count("outage") < 2:
+                await asyncio.sleep(0.01)
+            await server.rise()
+            await task
+            assert kinds(client).count("recovered") == 2
 
     asyncio.run(run())
 
@@ -419,6 +426,47 @@ def test_no_retry_is_sent_that_the_purse_cannot_pay():
             assert server.counts.requests == 1
             assert caught.value.wasted.tokens == 7
             assert purse.tally.wasted.tokens == 7
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_budget_is_not_exceeded_by_replies_that_are_longer_than_asked_or_billed_for_nothing(seed):
+    async def run():
+        faults = at_random({"longer": 0.4, "billed_empty": 0.1, "billed_500": 0.1, "500": 0.1}, seed)
+        async with FakeServer(faults=faults, latency=0.001, tokens=40) as server, connected(server) as client:
+            purse = Purse(Limits(tokens=4_000))
+
+            async def propose():
+                while True:
+                    request = ask(max_tokens=40, n=2)
+                    try:
+                        with purse.reserve(request, 5) as hold:
+                            hold.settle((await client.generate(request, hold)).usage)
+                    except Overspent as error:
+                        if not error.pending:
+                            return
+                        await asyncio.sleep(0.002)
+
+            await asyncio.gather(*(propose() for _ in range(8)))
+            assert 3_500 < server.counts.prompt + server.counts.completion <= 4_000
+            said = purse.tally.usage + purse.tally.wasted
+            assert (said.prompt, said.completion) == (server.counts.prompt, server.counts.completion)
+
+    asyncio.run(run())
+
+
+def test_who_is_under_way_or_waits_when_the_client_is_closed_is_told():
+    async def run():
+        async with FakeServer(latency=30.0) as server, connected(Endpoint(server.url, slots=1)) as client:
+            tasks = [asyncio.create_task(client.generate(ask())) for _ in range(2)]
+            while not server.counts.running:
+                await asyncio.sleep(0.01)
+            await client.close()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [str(end) for end in ends] == ["the client is closed"] * 2
+            with pytest.raises(RuntimeError, match="closed"):
+                await client.generate(ask())
 
     asyncio.run(run())
 

@@ -218,6 +218,26 @@ def errand(**changes):
     return Errand(ask(**changes), asyncio.get_running_loop().time())
 
 
+@pytest.mark.parametrize("fate", ["up", "down"])
+def test_the_first_server_to_come_up_does_not_get_everything(fate):
+    async def run():
+        pool = Pool([Endpoint("http://host0"), Endpoint("http://host1")], 5.0, lambda notice: None)
+        first, second = pool.servers
+        pool.up(first)
+        tasks = [asyncio.create_task(pool.acquire(errand(stable=str(key)))) for key in range(20)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in tasks)
+        if fate == "up":
+            pool.up(second)
+        else:
+            pool.down(second, "not there")
+        await asyncio.gather(*tasks)
+        assert (second.in_flight > 0) == (fate == "up")
+        pool.close()
+
+    asyncio.run(run())
+
+
 def test_who_waits_is_served_in_order_and_a_large_request_goes_alone():
     async def work(pool, notices):
         first, large = errand(), errand(n=5)

@@ -70,6 +70,19 @@ def test_a_tenth_ten_times_is_one():
         purse.reserve(ask(1), 0)
 
 
+def test_what_was_cached_may_be_dearer_and_no_price_is_too_small_to_count():
+    purse = Purse(Limits(money=1.0), {"": Price(prompt=1.0, completion=0.0, cached=2.0)}, slack=1.0)
+    with pytest.raises(Overspent):
+        purse.reserve(ask(1), 500_001)
+    purse.reserve(ask(1), 500_000).settle(Usage(500_000, 500_000, 1))
+    assert purse.tally.money == 1.0
+    with pytest.raises(Overspent):
+        purse.reserve(ask(1), 1)
+    purse = Purse(Limits(money=1.0), {"": Price(0.0, 1e-13)})
+    purse.charge(Usage(0, 0, 1))
+    assert purse.tally.money == 1e-12
+
+
 def test_a_model_without_a_name_costs_what_the_dearest_costs():
     purse = Purse(Limits(money=1.0), {"a": Price(1.0, 2.0), "b": Price(3.0, 1.0)})
     purse.charge(Usage(1_000_000, 0, 1_000_000))

@@ -134,6 +134,7 @@ def test_usage_that_is_none_or_nonsense():
         (b'{"choices": [{"message": null}]}', "malformed"),
         (b'{"choices": []}', "empty"),
         (b"\xff\xfe{\x00}\x00", "malformed"),
+        (reply().decode().encode("utf-16"), "malformed"),
         (b"[" * 100_000, "malformed"),
         (b'{"choices": [' + b"9" * 5_000 + b"]}", "malformed"),
     ],
