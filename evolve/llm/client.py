@@ -202,9 +202,9 @@ class HttpClient:
                 raise self._poisoned(body)
         errand.attempts += 1
         loop = asyncio.get_running_loop()
-        sent = loop.time()
+        errand.sent = loop.time()
         data = await self.transport.post(endpoint, body, request.deadline)
-        seconds = loop.time() - sent
+        seconds = loop.time() - errand.sent
         answer = wire.read(data)
         return Reply(
             answer.samples,
@@ -226,7 +226,7 @@ class HttpClient:
         overspent = _billed(errand, failure, hold)
         errand.avoid.add(server)
         if failure.kind == "busy":
-            self._busy(pool, server, failure)
+            self._busy(pool, server, errand, failure)
         elif failure.kind == "unreachable":
             pool.down(server, failure.words)
         elif failure.kind in ("server", "reset", "half", "late") and await self._dead(server):
@@ -247,19 +247,22 @@ class HttpClient:
         if failure.kind == "busy" and waited > self.patience.seconds + errand.request.deadline:
             raise Unanswered(f"{server.endpoint.url} put a request off for {waited:.0f} s: {failure.words}")
 
-    def _busy(self, pool: Pool, server: Server, failure: Failure) -> None:
-        server.window.refused(asyncio.get_running_loop().time())
-        seconds = self._backoff(server.failures) if failure.pause is None else failure.pause
-        server.failures += 1
-        pool.rest(server, seconds)
+    def _busy(self, pool: Pool, server: Server, errand: Errand, failure: Failure) -> None:
+        now = asyncio.get_running_loop().time()
+        server.window.refused(now)
+        counts = server.failed(errand.sent, now)
+        if failure.pause is not None:
+            pool.rest(server, failure.pause)
+        elif counts:
+            pool.rest(server, self._backoff(server.failures - 1))
         self._tell(Notice("busy", server.endpoint.url, failure.words))
 
     def _flawed(self, pool: Pool, server: Server, errand: Errand, failure: Failure) -> None:
         """A server that lives gave a bad reply: it may be the request's fault, or the server's if it goes on."""
-        server.failures += 1
+        counts = server.failed(errand.sent, asyncio.get_running_loop().time())
         if failure.pause is not None:
             pool.rest(server, failure.pause)
-        if server.failures >= 3:
+        if counts and server.failures >= 3:
             pool.rest(server, self._backoff(server.failures - 3))
         errand.failures += 1 if failure.kind not in ("late", "large") else max(1, self.patience.tries // 3)
         if errand.failures >= self.patience.tries:

@@ -106,7 +106,7 @@ class Server:
         in_flight: answers under way.
         suspects: requests under way that were in flight when a server died.
         quota: how many of those may be: 1 after a death, twice as many with each that comes back.
-        failures: one after the other, up to now.
+        failures: one round after the other, up to now.
         models: as it lists them; empty if it does not.
         refusal: why it does not, if it said so.
     """
@@ -120,6 +120,7 @@ class Server:
         self.suspects = 0
         self.quota = 1
         self.failures = 0
+        self._failed = -math.inf
         self.models: tuple[Model, ...] = ()
         self.refusal: Refused | None = None
 
@@ -152,6 +153,18 @@ class Server:
         """It is back, or given up."""
         self.in_flight -= n
         self.suspects -= suspect
+
+    def failed(self, sent: float, now: float) -> bool:
+        """An attempt that was sent at `sent` failed; whether it counts.
+
+        Of many that were under way together, the first counts alone: a server that lets three of ten fail is no
+        worse for being asked by sixty at once.
+        """
+        if sent < self._failed:
+            return False
+        self._failed = now
+        self.failures += 1
+        return True
 
     def good(self, n: int, suspect: bool) -> None:
         """It was answered properly."""

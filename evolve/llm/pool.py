@@ -41,6 +41,7 @@ class Errand:
     Attributes:
         started: time of the loop.
         attempts: how often it was sent.
+        sent: when it was, last; time of the loop.
         failures: of those, how many count against it.
         deaths: at how many deaths of a server it was in flight.
         avoid: servers where it has failed.
@@ -51,6 +52,7 @@ class Errand:
     request: Request
     started: float
     attempts: int = 0
+    sent: float = 0.0
     failures: int = 0
     deaths: int = 0
     avoid: set[Server] = field(default_factory=set)

@@ -187,6 +187,21 @@ def test_a_connection_that_the_server_closes_while_idle_costs_no_reply():
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("fault", ["500", "503", "half"])
+def test_many_failures_at_once_are_one_sign_of_trouble(fault):
+    async def run():
+        seen = []
+        async with FakeServer(faults=[fault] * 40) as server:
+            endpoint = Endpoint(server.url, slots=64)
+            client = HttpClient([endpoint], QUICK, lambda notice: seen.append(client.servers[0].failures))
+            await asyncio.gather(*(client.generate(ask()) for _ in range(40)))
+            await client.close()
+            assert len(seen) == 41
+            assert max(seen) == 1
+
+    asyncio.run(run())
+
+
 def test_retry_after_is_honoured():
     async def run():
         async with (
