@@ -1,0 +1,1 @@
+"""The model as mutator: requests, prompts, and what is made of replies. Nothing here imports an inference engine."""
