@@ -122,7 +122,7 @@ class _Fences:
 def pieces(text: str) -> list[Piece]:
     """What stands in fences, in order; where fences are nested, every reading of them.
 
-    A fence with a language inside an open one opens another piece, which the same bare fence ends. Last comes
+    A fence with a language inside an open one opens another piece, which the same bare fence ends. First comes
     what lies between the outermost fences, if there are more than two: a docstring may hold fences of its own.
     """
     lines = text.split("\n")
@@ -137,6 +137,7 @@ def pieces(text: str) -> list[Piece]:
         count += 1
         first = i if first < 0 else first
         fence, info = mark[1], mark[2].strip()
+        last = last if info else i
         if not now.starts:
             now = _Fences([i], fence)
         elif fence[0] != now.fence[0] or len(fence) < len(now.fence):
@@ -145,8 +146,8 @@ def pieces(text: str) -> list[Piece]:
             now.starts = [now.starts[0], i]
         else:
             found += [Piece("\n".join(lines[start + 1 : i]) + "\n", True) for start in now.starts]
-            now, last = _Fences([]), i
+            now = _Fences([])
     found += [Piece("\n".join(lines[start + 1 :]), False) for start in now.starts]
     if count > 2 and last > first:
-        found.append(Piece("\n".join(lines[first + 1 : last]) + "\n", True))
+        found.insert(0, Piece("\n".join(lines[first + 1 : last]) + "\n", True))
     return [piece for piece in found if piece.text.strip()]
