@@ -1,1 +1,1 @@
-"""The model as mutator: requests, prompts, and what is made of replies. Nothing here imports an inference engine."""
+"""Language models as mutators: the wire, the endpoints, the budget. Imports no model library."""

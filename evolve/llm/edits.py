@@ -87,7 +87,9 @@ def apply_choice(reply: str, plan: EditPlan) -> str:
     found = [(int(site), text.strip(" \t`")) for site, text in _CHOICE.findall(tidy(reply))]
     found = [(site, text) for site, text in found if text]
     if not found:
-        raise EditError("no_choice", "The reply holds no line with a site's number, a colon and an expression.")
+        raise EditError(
+            "no_choice", "The reply holds no line with a site's number, a colon and an expression."
+        )
     return _checked(show(plan.put(*found[-1])), plan.block, plan.entry)
 
 
@@ -120,7 +122,9 @@ def _block_in(text: str, block: str, entry: str) -> str:
     bare = None if candidates or not named.search(text) else _unfenced(text, named)
     candidates = [bare] if bare else candidates
     if is_hunk(text):
-        raise EditError("wrong_format", "The reply holds SEARCH/REPLACE hunks; write the whole block in one fence.")
+        raise EditError(
+            "wrong_format", "The reply holds SEARCH/REPLACE hunks; write the whole block in one fence."
+        )
     failure: EditError | None = None
     for piece in reversed(candidates):
         try:
@@ -140,15 +144,21 @@ def _no_code(text: str, fenced: list[Piece], entry: str) -> EditError:
     if _UNIFIED.search(text):
         return EditError("wrong_format", "The reply is a unified diff; write the whole block in one fence.")
     if fenced or any(_CODE.match(line) for line in text.split("\n")):
-        return EditError("entry_missing", f"The code defines no function '{entry}' at its top level; write all of it.")
+        return EditError(
+            "entry_missing", f"The code defines no function '{entry}' at its top level; write all of it."
+        )
     return EditError("no_block", "The reply holds no code; write the whole block in one fence.")
 
 
 def _no_hunk(text: str, entry: str) -> EditError:
     if _UNIFIED.search(text):
-        return EditError("wrong_format", "The reply is a unified diff; write SEARCH/REPLACE hunks without line numbers.")
+        return EditError(
+            "wrong_format", "The reply is a unified diff; write SEARCH/REPLACE hunks without line numbers."
+        )
     if re.search(rf"\bdef[ \t]+{re.escape(entry)}\b", text):
-        return EditError("wrong_format", "The reply is a whole block; write SEARCH/REPLACE hunks of what changes.")
+        return EditError(
+            "wrong_format", "The reply is a whole block; write SEARCH/REPLACE hunks of what changes."
+        )
     return EditError("no_block", "The reply holds no hunk that begins with a line of '<' signs and SEARCH.")
 
 
@@ -176,7 +186,9 @@ def _between_markers(text: str) -> str:
     marks = list(MARKER.finditer(text))
     kinds = [mark[1] for mark in marks]
     if kinds not in ([], ["START"], ["END"], ["START", "END"]):
-        raise EditError("markers", "The code holds more EVOLVE-BLOCK markers than one pair; write none of them.")
+        raise EditError(
+            "markers", "The code holds more EVOLVE-BLOCK markers than one pair; write none of them."
+        )
     for mark in reversed(marks):
         text = text[mark.end() :].removeprefix("\n") if mark[1] == "START" else text[: mark.start()]
     return text
@@ -220,9 +232,13 @@ def _without_tail(lines: list[str], named: re.Pattern[str]) -> str:
 def _broken(error: SourceError, text: str, closed: bool) -> EditError:
     cause = error.__cause__
     if not isinstance(cause, SyntaxError):
-        return EditError("too_large" if "Python" not in str(error) else "syntax", f"The code is refused: {error}.")
+        return EditError(
+            "too_large" if "Python" not in str(error) else "syntax", f"The code is refused: {error}."
+        )
     last = text.rstrip().count("\n") + 1
-    unfinished = (cause.lineno or 0) >= last or "never closed" in str(cause.msg) or "unterminated" in str(cause.msg)
+    unfinished = (
+        (cause.lineno or 0) >= last or "never closed" in str(cause.msg) or "unterminated" in str(cause.msg)
+    )
     if not closed and unfinished:
         return EditError("truncated", f"The code breaks off in line {last}; write less, and finish it.")
     lines = text.split("\n")
@@ -234,7 +250,11 @@ def _with_imports(text: str, tree: ast.Module, block: str) -> str:
     """The text behind those imports of the parent that it reads and does not make itself."""
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     made = {_alias(alias) for node in ast.walk(tree) if isinstance(node, _IMPORTS) for alias in node.names}
-    made |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    made |= {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    }
     made |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     if any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body):
         return text
@@ -269,11 +289,14 @@ def _checked(text: str, block: str, entry: str) -> str:
     try:
         function = find_entry(tree, entry)
     except SourceError:
-        raise EditError("entry_missing", f"The code defines no function '{entry}' at its top level.") from None
+        raise EditError(
+            "entry_missing", f"The code defines no function '{entry}' at its top level."
+        ) from None
     wanted, given = _signature(find_entry(parse(block), entry)), _signature(function)
     if wanted != given:
         raise EditError(
-            "entry_changed", f"'{entry}' takes ({quote(given, 120)[1:-1]}); it must take ({quote(wanted, 120)[1:-1]})."
+            "entry_changed",
+            f"'{entry}' takes ({quote(given, 120)[1:-1]}); it must take ({quote(wanted, 120)[1:-1]}).",
         )
     if hashes(text).canonical == hashes(block).canonical:
         raise EditError("unchanged", "The new block does what the parent does; change what it computes.")

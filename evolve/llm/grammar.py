@@ -76,22 +76,36 @@ class EditPlan:
     def put(self, number: int, expression: str) -> Node:
         """The parent's tree with an expression at a site.
 
+        Laxer than the grammar, for endpoints that cannot constrain: parentheses are free, and kinds and depth are
+        not looked at. Names, calls and operators must be the grammar's.
+
         Raises:
             EditError: "unknown_site", "syntax", "too_large" or "outside_grammar".
         """
         if number >= len(self.sites):
-            raise EditError("unknown_site", f"There is no site {number}; sites go from 0 to {len(self.sites) - 1}.")
+            raise EditError(
+                "unknown_site", f"There is no site {number}; sites go from 0 to {len(self.sites) - 1}."
+            )
         if len(expression) > self.longest:
-            raise EditError("too_large", f"The expression has {len(expression)} characters; write a shorter one.")
+            raise EditError(
+                "too_large", f"The expression has {len(expression)} characters; write a shorter one."
+            )
         try:
             module = parse(f"({expression})")
         except SourceError:
-            raise EditError("syntax", f"What is to be put at site {number} is no expression: {quote(expression)}.") from None
+            raise EditError(
+                "syntax", f"What is to be put at site {number} is no expression: {quote(expression)}."
+            ) from None
         site = self.sites[number]
-        given = module.body[0].value if len(module.body) == 1 and isinstance(module.body[0], ast.Expr) else None
+        given = (
+            module.body[0].value if len(module.body) == 1 and isinstance(module.body[0], ast.Expr) else None
+        )
         foreign = "a statement" if given is None else self._foreign(given, site)
         if given is None or foreign:
-            raise EditError("outside_grammar", f"What is to be put at site {number} uses {foreign}, which is not known there.")
+            raise EditError(
+                "outside_grammar",
+                f"What is to be put at site {number} uses {foreign}, which is not known there.",
+            )
         return replace(self.own.tree, site.path, _filled(from_ast(given), self.hole, site.node))
 
     def _foreign(self, given: ast.expr, site: "Site") -> str:

@@ -27,7 +27,9 @@ _ELIDED = re.compile(
     r"\b(?:code|function|unchanged|same|here|implementation)\b",
     re.IGNORECASE,
 )
-_LONGEST_MARK = 200  # characters of a line that says something to us; also keeps the patterns' backtracking short
+_LONGEST_MARK = (
+    200  # characters of a line that says something to us; also keeps the patterns' backtracking short
+)
 
 _MOST_HUNKS = 64
 _MOST_PLACES = 20  # that an ambiguous hunk is said to fit
@@ -85,7 +87,9 @@ def read_hunks(text: str) -> list[Hunk]:
             raise EditError("malformed", f"The reply has more than {_MOST_HUNKS} hunks; make fewer changes.")
         i = end
     if not found:
-        raise EditError("no_block", "The reply holds no hunk that begins with a line of '<' signs and SEARCH.")
+        raise EditError(
+            "no_block", "The reply holds no hunk that begins with a line of '<' signs and SEARCH."
+        )
     return found
 
 
@@ -105,11 +109,13 @@ def _end(lines: Sequence[str], start: int, number: int) -> int:
     else:
         if closing < 0:
             raise EditError(
-                "truncated", f"The reply ended inside hunk {number}; each hunk needs its closing REPLACE line."
+                "truncated",
+                f"The reply ended inside hunk {number}; each hunk needs its closing REPLACE line.",
             )
     if closing < 0:
         raise EditError(
-            "malformed", f"Hunk {number} has no closing line of '>' signs and REPLACE before the next one begins."
+            "malformed",
+            f"Hunk {number} has no closing line of '>' signs and REPLACE before the next one begins.",
         )
     return closing
 
@@ -119,7 +125,8 @@ def _hunk(lines: Sequence[str], number: int) -> Hunk:
     dividers = sorted(i for i in every if i - 1 not in every)  # said twice is said once
     if not dividers:
         raise EditError(
-            "malformed", f"Hunk {number} has no line of '=' signs between what to look for and what to put there."
+            "malformed",
+            f"Hunk {number} has no line of '=' signs between what to look for and what to put there.",
         )
     made = []
     for i in dividers[:8]:
@@ -153,7 +160,8 @@ def _unmarked(
             line for line in replacement if not _is(_MARK, line)
         )
     raise EditError(
-        "markers", f"Hunk {number} touches the EVOLVE-BLOCK markers; they and all outside of them stay as they are."
+        "markers",
+        f"Hunk {number} touches the EVOLVE-BLOCK markers; they and all outside of them stay as they are.",
     )
 
 
@@ -206,7 +214,8 @@ def _fitting(hunk: Hunk, lines: list[str], fresh: list[bool]) -> tuple[_Place, t
             failure = failure or error
     if len(fitting) > 1:
         raise EditError(
-            "malformed", f"Hunk {hunk.number} has several lines of '=' signs, and can be read in more than one way."
+            "malformed",
+            f"Hunk {hunk.number} has several lines of '=' signs, and can be read in more than one way.",
         )
     if fitting:
         return fitting[0]
@@ -216,12 +225,14 @@ def _fitting(hunk: Hunk, lines: list[str], fresh: list[bool]) -> tuple[_Place, t
 def _check(number: int, search: Sequence[str], replacement: Sequence[str], known: set[str]) -> None:
     if not any(line.strip() for line in search):
         raise EditError(
-            "empty_search", f"Hunk {number} has nothing to look for; quote the lines that it changes or stands beside."
+            "empty_search",
+            f"Hunk {number} has nothing to look for; quote the lines that it changes or stands beside.",
         )
     for line in (*search, *replacement):
         if elided(line) and line.strip() not in known:
             raise EditError(
-                "elided", f"Hunk {number} leaves lines out ({quote(line)}); write every line that it quotes in full."
+                "elided",
+                f"Hunk {number} leaves lines out ({quote(line)}); write every line that it quotes in full.",
             )
 
 
@@ -234,7 +245,7 @@ def _only(number: int, search: tuple[str, ...], lines: list[str], fresh: list[bo
             where = ", ".join(str(place.first + 1) for place in places[:_MOST_PLACES])
             raise EditError(
                 "ambiguous",
-                f"The SEARCH text of hunk {number} fits {len(places)} places (lines {where}); quote more lines around it.",
+                f"The SEARCH text of hunk {number} fits {len(places)} places (lines {where}); quote more around it.",
             )
         places = older
     if not places:

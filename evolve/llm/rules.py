@@ -79,7 +79,8 @@ def _grouped(productions: Sequence[Production]) -> list[_Group]:
             group, word = _Group(one.args, (), "between"), SIGNS[one.operator]
         words.setdefault(group, []).append(word)
     return [
-        _Group(group.args, tuple(dict.fromkeys(some)), group.form, group.fixed) for group, some in words.items()
+        _Group(group.args, tuple(dict.fromkeys(some)), group.form, group.fixed)
+        for group, some in words.items()
     ]
 
 
@@ -101,7 +102,9 @@ class Builder:
         self.depth = depth
         self.rules: dict[str, tuple[Alternative, ...]] = {}
         self.groups = {kind: _grouped(some) for kind, some in vocabulary.productions.items()}
-        self._literals = {kind: [_literal(text(one)) for one in some] for kind, some in vocabulary.literals.items()}
+        self._literals = {
+            kind: [_literal(text(one)) for one in some] for kind, some in vocabulary.literals.items()
+        }
         self._scopes: dict[tuple[tuple[str, tuple[str, ...]], ...], int] = {}
         self._known: dict[object, Ref | None] = {}
 

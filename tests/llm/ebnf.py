@@ -17,7 +17,9 @@ class Recogniser:
         for line in grammar.splitlines():
             name, defined, body = line.partition(" ::= ")
             assert defined, line
-            assert re.fullmatch(r"[a-z][a-z0-9-]*", name), name  # letters, digits and hyphens: llama.cpp's names, too
+            assert re.fullmatch(r"[a-z][a-z0-9-]*", name), (
+                name
+            )  # letters, digits and hyphens: llama.cpp's names, too
             assert name not in self.rules, name
             self.rules[name] = self._alternatives(body)
         assert next(iter(self.rules)) == "root"
@@ -44,7 +46,9 @@ class Recogniser:
     def accepts(self, sentence: str) -> bool:
         return len(sentence) in self._ends("root", 0, sentence, {})
 
-    def _ends(self, name: str, at: int, sentence: str, known: dict[tuple[str, int], frozenset[int]]) -> frozenset[int]:
+    def _ends(
+        self, name: str, at: int, sentence: str, known: dict[tuple[str, int], frozenset[int]]
+    ) -> frozenset[int]:
         """Where a rule that begins at a place may end."""
         if (name, at) not in known:
             found: set[int] = set()

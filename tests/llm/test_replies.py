@@ -16,7 +16,15 @@ from evolve.text import clean
 FOLDER = Path(__file__).parent / "replies"
 PARENT = (FOLDER / "parent.txt").read_text("utf-8")
 NEW = (FOLDER / "new.txt").read_text("utf-8")
-NAMES = {"CR": "\r", "TAB": "\t", "NBSP": "\u00a0", "ZW": "\u200b", "BOM": "\ufeff", "NEW": NEW, "PARENT": PARENT}
+NAMES = {
+    "CR": "\r",
+    "TAB": "\t",
+    "NBSP": "\u00a0",
+    "ZW": "\u200b",
+    "BOM": "\ufeff",
+    "NEW": NEW,
+    "PARENT": PARENT,
+}
 SPECIAL = {  # what blocks come to that are not NEW, by the word after "ok"
     "import": NEW.replace("* x", "* np.abs(x)"),
     "annotations": NEW.replace("(x)", "(x: float) -> float", 1).replace(
@@ -42,7 +50,7 @@ class Sample:
 def samples(name: str) -> Iterator[Sample]:
     for piece in (FOLDER / f"{name}.txt").read_text("utf-8").split("%%%% ")[1:]:
         head, _, reply = piece.partition("\n")
-        title, outcome, *detail = (part.strip() if part.strip() else part for part in head.split(" | ", 2))
+        title, outcome, *detail = (part.strip() or part for part in head.split(" | ", 2))
         for word, character in NAMES.items():
             reply = reply.replace(f"⟦{word}⟧", character)
         yield Sample(title, outcome, detail[0] if detail else "", reply)
