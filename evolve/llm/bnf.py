@@ -36,7 +36,7 @@ class Grammar:
         """The grammar in EBNF, `root` first."""
         return "".join(
             f"{name} ::= {' | '.join(' '.join(map(_part, one)) for one in alternatives)}\n"
-            for name, alternatives in reversed(self.rules.items())
+            for name, alternatives in reversed(list(self.rules.items()))
         )
 
     def longest(self) -> int:

@@ -52,8 +52,8 @@ def apply_diff(reply: str, block: str, entry: str) -> str:
 def apply_block(reply: str, block: str, entry: str) -> str:
     """Take the whole new block from a reply: the last piece of code that is a program with the entry.
 
-    Imports of the parent that the new block reads and lacks are put first. Names of parameters, their order and
-    their defaults must stay; annotations may differ.
+    Imports, helpers and constants of the parent that the new code uses and lacks are put first. Names of parameters,
+    their order and their defaults must stay; annotations may differ.
 
     Args:
         reply: what the model wrote, of any length.
@@ -131,6 +131,10 @@ def _block_in(text: str, block: str, entry: str) -> str:
             return _whole(piece, block, entry)
         except EditError as error:
             failure = _worse(failure, error)
+    if is_hunk(text):
+        raise EditError(
+            "wrong_format", "The reply holds SEARCH/REPLACE hunks; write the whole block in one fence."
+        )
     raise failure or _no_code(text, fenced, entry)
 
 
@@ -178,7 +182,7 @@ def _whole(piece: Piece, block: str, entry: str) -> str:
             text, tree = shifted, parse(shifted)
         except SourceError:
             raise _broken(error, text, piece.closed) from None
-    return _checked(_with_imports(text, tree, block), block, entry)
+    return _checked(_completed(text, tree, block), block, entry)
 
 
 def _between_markers(text: str) -> str:
@@ -246,31 +250,50 @@ def _broken(error: SourceError, text: str, closed: bool) -> EditError:
     return EditError("syntax", f"Line {at + 1} of the code is not Python ({cause.msg}): {quote(lines[at])}.")
 
 
-def _with_imports(text: str, tree: ast.Module, block: str) -> str:
-    """The text behind those imports of the parent that it reads and does not make itself."""
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    made = {_alias(alias) for node in ast.walk(tree) if isinstance(node, _IMPORTS) for alias in node.names}
-    made |= {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
-    }
-    made |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    if any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body):
-        return text
-    lacking = [
-        ast.unparse(node)
-        for node in parse(block).body
-        if isinstance(node, _IMPORTS) and {_alias(alias) for alias in node.names} & (read - made)
-    ]
-    return "\n".join(lacking) + "\n\n\n" + text.lstrip("\n") if lacking else text
+def _completed(text: str, tree: ast.Module, block: str) -> str:
+    """The text behind those statements of the parent that bind what it reads and does not bind itself.
+
+    A reply often holds the changed functions alone. Without the imports and helpers that they go on using it
+    would end in a NameError, so nothing else can be meant.
+    """
+    made, lacking = _bound(tree), _read(tree)
+    theirs = [statement for statement in parse(block).body if isinstance(statement, _KEPT)]
+    taken: set[int] = set()
+    while True:  # a helper may read what another one binds
+        more = {i for i, one in enumerate(theirs) if i not in taken and (_bound(one, False) - made) & lacking}
+        if not more:
+            break
+        taken |= more
+        lacking |= {name for i in more for name in _read(theirs[i])}
+    lines = [ast.unparse(theirs[i]) for i in sorted(taken)]
+    return "\n".join(lines) + "\n\n\n" + text.lstrip("\n") if lines else text
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
+_KEPT = (*_IMPORTS, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
 
 
-def _alias(alias: ast.alias) -> str:
-    return alias.asname or alias.name.partition(".")[0]
+def _read(tree: ast.AST) -> set[str]:
+    return {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+
+
+def _bound(tree: ast.AST, inside: bool = True) -> set[str]:
+    """Names that are bound anywhere in a tree, or by a statement alone, without what is inside of its body."""
+    if not inside and isinstance(tree, ast.FunctionDef | ast.ClassDef):
+        return {tree.name}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, _IMPORTS):
+            found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+    return found
 
 
 # -- the result

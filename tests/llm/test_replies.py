@@ -27,6 +27,10 @@ NAMES = {
 }
 SPECIAL = {  # what blocks come to that are not NEW, by the word after "ok"
     "import": NEW.replace("* x", "* np.abs(x)"),
+    "helper": PARENT[PARENT.index("SCALE") : PARENT.index("def priority")]
+    + "def priority(item, remaining):\n    return -helper(remaining - item)\n",
+    "constant": "SCALE = 2.0\n\n\ndef helper2(x):\n    return SCALE - x\n\n\n"
+    "def priority(item, remaining):\n    helper = helper2\n    return -helper(remaining - item)\n",
     "annotations": NEW.replace("(x)", "(x: float) -> float", 1).replace(
         "(item, remaining)", "(item: float, remaining: np.ndarray) -> np.ndarray"
     ),
