@@ -256,6 +256,8 @@ def _completed(text: str, tree: ast.Module, block: str) -> str:
     A reply often holds the changed functions alone. Without the imports and helpers that they go on using it
     would end in a NameError, so nothing else can be meant.
     """
+    if any(isinstance(one, ast.ImportFrom) and one.module == "__future__" for one in tree.body):
+        return text  # it must stay first
     made, lacking = _bound(tree), _read(tree)
     theirs = [statement for statement in parse(block).body if isinstance(statement, _KEPT)]
     taken: set[int] = set()

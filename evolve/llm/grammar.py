@@ -1,7 +1,8 @@
 """A grammar whose every sentence is one edit of a given program, for decoding under a constraint.
 
 A sentence is the number of a site, a colon, and the expression that goes there: `3: np.exp((old * 0.5))`. `old` is
-what stands there now. Expressions follow the kinds of the syntactic mutator, end at a fixed depth, and use only
+what stands there now. Higher numbers are statements: `9: gap = (gap * 2.0)` puts an assignment before one, `9: del`
+deletes it. Expressions follow the kinds of the syntactic mutator, end at a fixed depth, and use only
 names that are bound at the site. Knows kinds and sites; knows nothing of a model or a server.
 """
 
@@ -14,17 +15,21 @@ from typing import TYPE_CHECKING
 from evolve.llm.bnf import Grammar
 from evolve.llm.records import Constraint
 from evolve.llm.replies import EditError, quote
-from evolve.llm.rules import SIGNS, Builder
+from evolve.llm.rules import DELETE, SIGNS, Builder
 from evolve.printing import lines, text
 from evolve.source import SourceError, parse
 from evolve.text import clean
-from evolve.tree import Node, at, from_ast, replace
+from evolve.tree import Node, at, edit_body, from_ast, replace
 from evolve.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # the mutators are above: they make the map, and use what is made here
-    from evolve.mutators.sites import Map, Site
+    from evolve.mutators.sites import Line, Map, Site
 
 __all__ = ["EditPlan", "plan_edits", "sample"]
+
+_LARGEST = 200_000  # characters of a grammar's text: each request carries it, and the server compiles it
+
+_MOST_SITES = (128, 64, 32, 16, 8)  # fewer, where the grammar became too large
 
 _SPOKEN = frozenset(
     {ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Load, ast.USub}
@@ -41,7 +46,8 @@ class EditPlan:
         block: text of the parent.
         entry: function whose name and parameters stay.
         own: the parent's map.
-        sites: places by number.
+        sites: expressions that may give way, by number.
+        statements: what may be deleted or get an assignment before it; their numbers go on where the sites' end.
         hole: the name that stands for what is at the site now.
         grammar: of the sentences.
         longest: characters of the longest sentence; as many tokens are always enough.
@@ -52,6 +58,7 @@ class EditPlan:
     entry: str
     own: "Map"
     sites: "tuple[Site, ...]"
+    statements: "tuple[Line, ...]"
     hole: str
     grammar: Grammar
     longest: int
@@ -63,55 +70,74 @@ class EditPlan:
         return Constraint("grammar", self.grammar.text())
 
     def listing(self) -> str:
-        """The sites by number, for a prompt: each statement, and below it the expressions in it that may change."""
+        """The numbers and what they mean, for a prompt: below each statement the expressions in it."""
+        numbers = {id(line): len(self.sites) + i for i, line in enumerate(self.statements)}
         said: list[str] = []
-        line = -1
-        for number, site in enumerate(self.sites):
-            if site.line != line:
-                line = site.line
-                said.append(_short(lines(self.own.lines[line].node)[0]))
-            said.append(f"  {number}: {_short(text(site.node))}  ({site.kind})")
+        for index, line in enumerate(self.own.lines):
+            inner = [(i, site) for i, site in enumerate(self.sites) if site.line == index]
+            number = numbers.get(id(line))
+            if inner or number is not None:
+                said.append(("" if number is None else f"{number}: ") + _short(lines(line.node)[0]))
+            said += [f"  {i}: {_short(text(site.node))}  ({site.kind})" for i, site in inner]
         return "\n".join(said) + "\n"
 
-    def put(self, number: int, expression: str) -> Node:
-        """The parent's tree with an expression at a site.
+    def put(self, number: int, words: str) -> Node:
+        """The parent's tree after one edit.
 
         Laxer than the grammar, for endpoints that cannot constrain: parentheses are free, and kinds and depth are
         not looked at. Names, calls and operators must be the grammar's.
 
+        Args:
+            number: of a site or a statement.
+            words: the expression; for a statement an assignment, or "del".
+
         Raises:
             EditError: "unknown_site", "syntax", "too_large" or "outside_grammar".
         """
-        if number >= len(self.sites):
+        count = len(self.sites)
+        if number >= count + len(self.statements):
             raise EditError(
-                "unknown_site", f"There is no site {number}; sites go from 0 to {len(self.sites) - 1}."
+                "unknown_site",
+                f"There is no number {number}; they end at {count + len(self.statements) - 1}.",
             )
-        if len(expression) > self.longest:
-            raise EditError(
-                "too_large", f"The expression has {len(expression)} characters; write a shorter one."
-            )
-        try:
-            module = parse(f"({expression})")
-        except SourceError:
-            raise EditError(
-                "syntax", f"What is to be put at site {number} is no expression: {quote(expression)}."
-            ) from None
-        site = self.sites[number]
-        given = (
-            module.body[0].value if len(module.body) == 1 and isinstance(module.body[0], ast.Expr) else None
-        )
-        foreign = "a statement" if given is None else self._foreign(given, site)
-        if given is None or foreign:
+        if len(words) > self.longest:
+            raise EditError("too_large", f"What follows the colon has {len(words)} characters; be shorter.")
+        if number < count:
+            site = self.sites[number]
+            given = self._expression(number, words, {self.hole, *site.scope.kinds})
+            return replace(self.own.tree, site.path, _filled(given, self.hole, site.node))
+        line = self.statements[number - count]
+        if words == DELETE:
+            return edit_body(self.own.tree, line.path, () if line.siblings > 1 else (Node(ast.Pass, ()),))
+        name, equals, value = words.partition("=")
+        name = name.strip()
+        if not equals or name not in line.scope.kinds or "." in name:
             raise EditError(
                 "outside_grammar",
-                f"What is to be put at site {number} uses {foreign}, which is not known there.",
+                f"Number {number} is a statement; say '{DELETE}', or a name bound there, '=' and its value.",
             )
-        return replace(self.own.tree, site.path, _filled(from_ast(given), self.hole, site.node))
+        target = Node(ast.Name, (name, ast.Store))
+        assigned = Node(ast.Assign, ((target,), self._expression(number, value, set(line.scope.kinds)), None))
+        return edit_body(self.own.tree, line.path, (assigned, line.node))
 
-    def _foreign(self, given: ast.expr, site: "Site") -> str:
+    def _expression(self, number: int, words: str, names: set[str]) -> Node:
+        try:
+            module = parse(f"({words.strip()})")
+        except SourceError:
+            raise EditError(
+                "syntax", f"What is said of number {number} is no expression: {quote(words)}."
+            ) from None
+        only = module.body[0] if len(module.body) == 1 else None
+        foreign = self._foreign(only.value, names) if isinstance(only, ast.Expr) else "a statement"
+        if foreign or not isinstance(only, ast.Expr):
+            raise EditError(
+                "outside_grammar", f"What is said of number {number} uses {foreign}, unknown there."
+            )
+        return from_ast(only.value)
+
+    def _foreign(self, given: ast.expr, names: set[str]) -> str:
         """What of an expression is not said in this grammar; empty if nothing."""
-        known = {self.hole, *site.scope.kinds}
-        known |= {one.name.partition(".")[0] for one in self.vocabulary.primitives}
+        known = names | {one.name.partition(".")[0] for one in self.vocabulary.primitives}
         for node in ast.walk(given):
             if type(node) not in _SPOKEN:
                 return quote(type(node).__name__)
@@ -155,28 +181,35 @@ def plan_edits(
         block: text of the parent.
         own: its map, made with this vocabulary (`mutators.survey.map_program`).
         vocabulary: the problem's primitives, or what is derived from its block (`mutators.syntactic`).
-        depth: levels of a fresh expression above its leaves; less where sentences would become too long.
+        depth: levels of a fresh expression above its leaves; less where sentences or the grammar became too long.
         longest: characters that a sentence may have.
 
     Raises:
         EditError: "no_site", if nothing in the parent may change.
     """
     hole = _fresh("old", own.names)
+    entry: str = at(own.tree, own.entry).fields[0]
     found = sorted(
         [*own.sites, *(site for site in own.constants if site.kind == "exponent")],
         key=lambda site: site.line,
     )
     for levels in range(depth, -1, -1):
-        made = Builder(vocabulary, hole, levels)
-        sites = made.edits(found)
-        if not sites:
-            raise EditError("no_site", "Nothing in the parent may change.")
-        grammar = Grammar(made.rules)
-        length = grammar.longest()
-        if length <= longest:
-            entry: str = at(own.tree, own.entry).fields[0]
-            return EditPlan(block, entry, own, tuple(sites), hole, grammar, length, vocabulary)
-    raise EditError("no_site", f"No edit of the parent fits {longest} characters.")
+        for most in _MOST_SITES:
+            made = Builder(vocabulary, hole, levels)
+            sites, statements = made.edits(found, own.lines, most)
+            if "root" not in made.rules:
+                break
+            grammar = Grammar(made.rules)
+            length = grammar.longest()
+            if length > longest:
+                break
+            if len(grammar.text()) <= _LARGEST:
+                places = tuple(sites), tuple(statements)
+                return EditPlan(block, entry, own, *places, hole, grammar, length, vocabulary)
+    raise EditError(
+        "no_site",
+        f"Nothing in the parent may change within {longest} characters and a grammar of {_LARGEST}.",
+    )
 
 
 def _fresh(name: str, taken: Iterable[str]) -> str:

@@ -6,19 +6,22 @@ Knows kinds, productions and the names bound at a site. Ends at a fixed depth, s
 import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from evolve.llm.bnf import Alternative, Ref
 from evolve.printing import text
+from evolve.tree import Node
 from evolve.vocabulary import ARITHMETIC, UNKNOWN, Production, Vocabulary, accepts
 
 if TYPE_CHECKING:
-    from evolve.mutators.sites import Scope, Site
+    from evolve.mutators.sites import Line, Scope, Site
 
-__all__ = ["SIGNS", "Builder"]
+__all__ = ["DELETE", "SIGNS", "Builder"]
 
-_MOST_SITES = 128
-_MOST_NAMES = 24  # of a kind at a site; those bound last
+_T = TypeVar("_T")
+
+_MOST_NAMES = 12  # of a kind at a site; those bound last
+_MOST_TARGETS = 4  # of a kind that a statement may give another value
 _LONGEST_NAME = 60
 
 SIGNS: dict[type[ast.AST], str] = {
@@ -38,6 +41,9 @@ SIGNS: dict[type[ast.AST], str] = {
 }
 """Operators between two expressions, as sentences write them."""
 
+DELETE = "del"
+"""What a sentence says of a statement that goes."""
+
 _NUMBERS: dict[str, tuple[Alternative, ...]] = {
     "nonzero": tuple((digit,) for digit in "123456789"),
     "digit": tuple((digit,) for digit in "0123456789"),
@@ -47,6 +53,7 @@ _NUMBERS: dict[str, tuple[Alternative, ...]] = {
     "float": ((Ref("whole"), ".", Ref("part")), ("(-", Ref("whole"), ".", Ref("part"), ")")),
     "exponent": (("2",), ("3",), ("4",)),
 }
+_DELETABLE = frozenset({ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.While})
 _CONSTANTS = {"num": "float", "int": "int", "exponent": "exponent"}
 
 
@@ -88,6 +95,29 @@ def _literal(written: str) -> str:
     return f"({written})" if written.startswith("-") else written
 
 
+def _thinned(some: Sequence[_T], most: int) -> Sequence[_T]:
+    """At most so many of them, evenly."""
+    return some[:: -(-len(some) // most) or 1]
+
+
+def _deletable(line: "Line") -> bool:
+    """Whether a statement may go: others are beside it, and all that it binds is bound before."""
+    if line.siblings < 2 or line.node.kind not in _DELETABLE:
+        return False
+    return _stored(line.node) <= set(line.scope.kinds)
+
+
+def _stored(node: Node) -> set[str]:
+    if node.kind is ast.Name:
+        return set() if node.fields[1] is ast.Load else {node.fields[0]}
+    found: set[str] = set()
+    for value in node.fields:
+        for item in value if value.__class__ is tuple else (value,):
+            if item.__class__ is Node:
+                found |= _stored(item)
+    return found
+
+
 class Builder:
     """Rules of one grammar. A rule is made once for each kind, depth and set of names that it is asked for.
 
@@ -105,17 +135,28 @@ class Builder:
         self._literals = {
             kind: [_literal(text(one)) for one in some] for kind, some in vocabulary.literals.items()
         }
+        self._given = frozenset(
+            vocabulary.names
+        )  # not the program's own: it may be a global that others read
         self._scopes: dict[tuple[tuple[str, tuple[str, ...]], ...], int] = {}
         self._known: dict[object, Ref | None] = {}
 
-    def edits(self, found: "Iterable[Site]") -> "list[Site]":
-        """Make `root`; answers with the sites in the order of their numbers, evenly thinned if there are many."""
-        able = [(site, top) for site in found if (top := self._top(site)) is not None]
-        step = -(-len(able) // _MOST_SITES) or 1
-        able = able[::step]
-        if able:
-            self.rules["root"] = tuple((f"{i}: ", top) for i, (_, top) in enumerate(able))
-        return [site for site, _ in able]
+    def edits(
+        self, sites: "Sequence[Site]", lines: "Sequence[Line]", most: int
+    ) -> "tuple[list[Site], list[Line]]":
+        """Make `root`; answers with the sites and the lines in the order of their numbers, evenly thinned.
+
+        Args:
+            sites: expressions that may give way.
+            lines: statements.
+            most: sites to keep; of the statements a quarter as many.
+        """
+        places = [(site, top) for site in _thinned(sites, most) if (top := self._top(site))]
+        others = [(line, top) for line in _thinned(lines, most // 4) if (top := self._line(line))]
+        tops = [top for _, top in places] + [top for _, top in others]
+        if tops:
+            self.rules["root"] = tuple((f"{i}: ", top) for i, top in enumerate(tops))
+        return [site for site, _ in places], [line for line, _ in others]
 
     def _rule(self, name: str, alternatives: Iterable[Alternative]) -> Ref | None:
         """A rule of these alternatives; None without any."""
@@ -148,9 +189,8 @@ class Builder:
 
     def _top(self, site: "Site") -> Ref | None:
         """What may be put at a site: a fresh expression, or one that what is there now is a part of."""
-        scope = self._scope(site.scope)
-        fresh = self._other(self._expression(site.kind, site.scope, self.depth), text(site.node))
-        around = ("around", site.kind, site.own, scope)
+        fresh = self._expression(site.kind, site.scope, self.depth, text(site.node))
+        around = ("around", site.kind, site.own, self._scope(site.scope))
         if around not in self._known:
             self._known[around] = self._rule(f"around-{len(self.rules)}", self._around(site))
         key = ("at", fresh, self._known[around])
@@ -159,35 +199,39 @@ class Builder:
             self._known[key] = self._rule(f"at-{len(self.rules)}", both)
         return self._known[key]
 
-    def _other(self, fresh: Ref | None, there: str) -> Ref | None:
-        """The rule without what is there already."""
-        if fresh is None or (there,) not in self.rules[fresh.rule]:
-            return fresh
-        key = ("other", fresh, there)
+    def _line(self, line: "Line") -> Ref | None:
+        """What may be done at a statement: a name gets another value before it, or it is deleted."""
+        key = ("line", self._scope(line.scope), _deletable(line))
         if key not in self._known:
-            others = [one for one in self.rules[fresh.rule] if one != (there,)]
-            self._known[key] = self._rule(f"other-{len(self.rules)}", others)
+            made: list[Alternative] = [(DELETE,)] if _deletable(line) else []
+            for kind, names in line.scope.by_kind.items():
+                own = [name for name in names if name not in self._given and len(name) <= _LONGEST_NAME]
+                for name in own[-_MOST_TARGETS:] if kind in self.groups else ():
+                    other = self._expression(kind, line.scope, self.depth, name)
+                    made += [(f"{name} = ", other)] if other else []
+            self._known[key] = self._rule(f"line-{len(self.rules)}", made)
         return self._known[key]
 
-    def _expression(self, kind: str, scope: "Scope", depth: int) -> Ref | None:
-        """A rule for expressions of a kind, at most so deep; None if there are none."""
-        key = (kind, self._scope(scope), depth)
+    def _expression(self, kind: str, scope: "Scope", depth: int, there: str = "") -> Ref | None:
+        """A rule for expressions of a kind, at most so deep, but for what is there already; None if there are none."""
+        names = [name for name in scope.names(kind) if len(name) <= _LONGEST_NAME][-_MOST_NAMES:]
+        literals = self._literals.get(kind, [])
+        key = (kind, self._scope(scope), depth, there if there in names or there in literals else "")
         if key not in self._known:
-            alternatives = self._leaves(kind, scope)
+            alternatives = self._leaves(
+                kind, [[one for one in some if one != there] for some in (names, literals)]
+            )
             for group in self.groups.get(kind, ()) if depth > 0 else ():
                 parts = [self._expression(wanted, scope, depth - 1) for wanted in group.args]
                 alternatives += self._written(group, parts)
-            said = kind if kind.isascii() and kind.isalpha() else "kind"
+            said = kind if kind.isascii() and kind.isalpha() and kind.islower() else "kind"
             self._known[key] = self._rule(f"{said}-{len(self.rules)}", alternatives)
         return self._known[key]
 
-    def _leaves(self, kind: str, scope: "Scope") -> list[Alternative]:
-        """Names and constants of a kind."""
-        names = [name for name in scope.names(kind) if len(name) <= _LONGEST_NAME][-_MOST_NAMES:]
-        made: list[Alternative] = [(name,) for name in names]
-        if kind in self._literals:
-            return made + [(one,) for one in self._literals[kind]]
-        constant = self._constant(kind)
+    def _leaves(self, kind: str, words: list[list[str]]) -> list[Alternative]:
+        """Names of a kind, and its constants: one alternative each, however many names there are."""
+        made: list[Alternative] = [(self._choice(tuple(some)),) for some in words if some]
+        constant = None if kind in self._literals else self._constant(kind)
         return made if constant is None else [*made, (constant,)]
 
     def _around(self, site: "Site") -> list[Alternative]:

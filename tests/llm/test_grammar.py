@@ -193,11 +193,12 @@ def test_many_sites_and_long_names_stay_bounded() -> None:
     name = "x" * 100
     body = "".join(f"    v{i} = a * {i}.5 + {name}\n" for i in range(300))
     plan = plan_of(f"def f(a, {name}):\n{body}    return v0\n", "f")
-    assert len(plan.sites) <= 128
+    assert 16 <= len(plan.sites) <= 128
+    assert 4 <= len(plan.statements) <= 32
     assert plan.longest <= 400
-    assert len(plan.constraint.value) < 2_000_000
+    assert len(plan.constraint.value) <= 200_000
     apply_choice(sample(plan, random.Random(0)), plan)
-    assert len(plan.listing()) < 128 * 250
+    assert len(plan.listing()) < 60_000
 
 
 def test_names_and_literals_of_other_kinds() -> None:
@@ -236,10 +237,32 @@ def test_texts_are_escaped() -> None:
     assert json.loads(grammar.text().partition(" ::= ")[2].partition(" | ")[0]) == 'say "x\\y"'
 
 
-def test_the_listing_names_each_site() -> None:
+def test_the_listing_names_each_place() -> None:
     plan = plan_of(BLOCK, "f", WORDS)
-    assert plan.listing().splitlines()[:3] == [
-        "return item - remaining ** 2",
-        "  0: item  (num)",
-        "  1: remaining  (num)",
-    ]
+    assert plan.listing() == (
+        "5: return item - remaining ** 2\n"
+        "  0: item  (num)\n"
+        "  1: remaining  (num)\n"
+        "  2: remaining ** 2  (num)\n"
+        "  3: item - remaining ** 2  (num)\n"
+        "  4: 2  (exponent)\n"
+    )
+
+
+def test_statements_come_and_go() -> None:
+    block = BLOCK.replace(
+        "    return item", "    gap = remaining - item\n    gap += item\n    return gap - item"
+    )
+    plan = plan_of(block, "f", WORDS)
+    said = Recogniser(plan.constraint.value)
+    first = len(plan.sites)
+    # The first assignment binds a name that is read below; what adds to it may go.
+    assert not said.accepts(f"{first}: del")
+    assert said.accepts(f"{first + 1}: del")
+    assert not said.accepts(f"{first + 2}: del")
+    assert "gap += item" not in apply_choice(f"{first + 1}: del", plan)
+    # Only names that are bound before may get a value, and not their own.
+    assert not said.accepts(f"{first}: gap = item")
+    assert said.accepts(f"{first + 1}: gap = item")
+    assert not said.accepts(f"{first + 1}: gap = gap")
+    assert "    gap = item\n    gap += item\n" in apply_choice(f"{first + 1}: gap = item", plan)
