@@ -22,7 +22,9 @@ _CODE = re.compile(r"^(?:import |from \S+ import|def |class |@\w|[A-Za-z_][\w.]*
 _UNIFIED = re.compile(r"^(?:@@ |--- \S|\+\+\+ \S|diff --git )", re.MULTILINE)
 _CHOICE = re.compile(r"^[ \t`]*(\d{1,4})[ \t]*:([^\n]*)$", re.MULTILINE)
 _MOST_PIECES = 16
-_MENDABLE = frozenset({"syntax", "not_found", "no_block", "entry_missing", "truncated", "malformed"})
+_MENDABLE = frozenset(
+    {"syntax", "not_found", "no_block", "wrong_format", "entry_missing", "truncated", "malformed"}
+)
 
 
 def apply_diff(reply: str, block: str, entry: str) -> str:
@@ -121,10 +123,6 @@ def _block_in(text: str, block: str, entry: str) -> str:
     candidates = [piece for piece in fenced if named.search(piece.text)][-_MOST_PIECES:]
     bare = None if candidates or not named.search(text) else _unfenced(text, named)
     candidates = [bare] if bare else candidates
-    if is_hunk(text):
-        raise EditError(
-            "wrong_format", "The reply holds SEARCH/REPLACE hunks; write the whole block in one fence."
-        )
     failure: EditError | None = None
     for piece in reversed(candidates):
         try:

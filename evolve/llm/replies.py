@@ -29,7 +29,10 @@ class EditError(Exception):
     """A reply that makes no program.
 
     Args:
-        name: stable identifier, for statistics.
+        name: stable identifier, for statistics. Of the reply: too_long, empty, truncated, no_block, wrong_format,
+            malformed, elided, no_choice. Of where it is to go: not_found, ambiguous, indentation, empty_search,
+            unknown_site, outside_grammar, no_site. Of the result: markers, syntax, too_large, entry_missing,
+            entry_changed, unchanged.
         message: one sentence for the next prompt; kept without control characters and on one line.
     """
 

@@ -3,7 +3,7 @@
 import difflib
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evolve.llm.edits import EditError, apply_block, apply_choice, apply_diff
@@ -12,6 +12,8 @@ from evolve.llm.replies import MAX_REPLY, quote, tidy
 from evolve.mutators.survey import map_program
 from evolve.mutators.syntactic import derive_vocabulary
 from evolve.source import hashes, to_tree
+
+QUICK = settings(deadline=None, derandomize=True)
 
 PARENT = """\
 import numpy as np
@@ -79,6 +81,7 @@ def same(one: str, other: str) -> bool:
     return hashes(one).canonical == hashes(other).canonical
 
 
+@QUICK
 @given(blocks(), blocks(), st.booleans(), st.sampled_from(["", "```\n", "Some words.\n\n~~~diff\n"]))
 def test_a_rendered_diff_applies(old: str, new: str, windows: bool, before: str) -> None:
     reply = before + rendered(old, new) + "\n"
@@ -92,6 +95,7 @@ def test_a_rendered_diff_applies(old: str, new: str, windows: bool, before: str)
         assert apply_diff(reply, old, "entry") == new
 
 
+@QUICK
 @given(
     blocks(),
     blocks(),
@@ -105,6 +109,7 @@ def test_a_written_block_is_read(old: str, new: str, form: str) -> None:
         assert apply_block(form.format(new), old, "entry").rstrip("\n") == new.rstrip("\n")
 
 
+@QUICK
 @given(blocks(), blocks(), st.integers(1, 8))
 def test_a_block_shifted_as_a_whole_is_read(old: str, new: str, by: int) -> None:
     shifted = "".join(" " * by + line if line.strip() else line for line in new.splitlines(keepends=True))
@@ -192,11 +197,13 @@ def applied(reply: str) -> int:
     return len(made)
 
 
+@QUICK
 @given(st.lists(PARTS, max_size=25), st.sampled_from(["\n", "\r\n", "\r", " \n"]))
 def test_any_mix_of_parts_is_a_block_or_an_edit_error(parts: list[str], end: str) -> None:
     applied(end.join(parts))
 
 
+@QUICK
 @given(
     st.one_of(
         st.text(max_size=300), st.binary(max_size=300).map(lambda some: some.decode("utf-8", "replace"))
