@@ -14,6 +14,7 @@ from evolve.programs_db.records import Program
 from evolve.tree import Node, from_ast
 
 __all__ = [
+    "MARKER",
     "MAX_DEPTH",
     "BlockError",
     "Cut",
@@ -37,7 +38,7 @@ MAX_DEPTH = 150  # levels of syntax; three frames a level still leave room under
 _WIDE = re.compile(r"0[xXoObB][0-9a-fA-F_]{3000}")  # 3000 hexadecimal digits are 3612 decimal ones
 _START = "# EVOLVE-BLOCK-START"
 _END = "# EVOLVE-BLOCK-END"
-_MARKER = re.compile(r"^\ufeff?[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
+MARKER = re.compile(r"^\ufeff?[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
 
 
 class BlockError(ValueError):
@@ -75,7 +76,7 @@ def cut(text: str, path: str) -> Cut:
     Raises:
         BlockError: unless there is exactly one pair of markers, in order, with valid Python between them.
     """
-    marks = [(mark[1], text.count("\n", 0, mark.start()) + 1, mark) for mark in _MARKER.finditer(text)]
+    marks = [(mark[1], text.count("\n", 0, mark.start()) + 1, mark) for mark in MARKER.finditer(text)]
     kinds = [kind for kind, _, _ in marks]
     if kinds != ["START", "END"]:
         raise BlockError(f"{path}: {_complaint(marks)}")
