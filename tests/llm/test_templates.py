@@ -78,18 +78,18 @@ def test_a_wrong_file_is_one_clear_error(tmp_path, name, text, told):
 
 def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path):
     (tmp_path / "parent.txt").mkdir()
-    with pytest.raises(TemplateError, match="parent.txt: Is a directory; make it a file that can be read"):
+    with pytest.raises(TemplateError, match=r"parent\.txt: Is a directory; make it a file that can be read"):
         Templates.load(tmp_path)
 
 
 def test_a_link_to_nothing_is_one_clear_error(tmp_path):
     os.symlink(tmp_path / "gone", tmp_path / "parent.txt")
-    with pytest.raises(TemplateError, match="parent.txt: No such file or directory"):
+    with pytest.raises(TemplateError, match=r"parent\.txt: No such file or directory"):
         Templates.load(tmp_path)
 
 
 def test_a_folder_without_templates_is_one_clear_error(tmp_path):
-    with pytest.raises(TemplateError, match="no .txt file in it; write one or more of: system.txt"):
+    with pytest.raises(TemplateError, match=r"no \.txt file in it; write one or more of: system\.txt"):
         Templates.load(tmp_path)
-    with pytest.raises(TemplateError, match="missing: No such file or directory; give a folder"):
+    with pytest.raises(TemplateError, match=r"missing: No such file or directory; give a folder"):
         Templates.load(tmp_path / "missing")
