@@ -180,7 +180,7 @@ def _key(head: tuple[str, str, str]) -> str:
 
 
 # An epoch has a handful of these, one for each island, format and way of trimming.
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def _head(words: Templates, shared: _Shared) -> tuple[str, str, str]:
     """System text, problem and elites: everything above the parent."""
     system = words.render("system", format=words.render(f"format_{shared.format}").rstrip("\n"))

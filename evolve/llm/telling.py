@@ -108,7 +108,7 @@ def _bytes(count: int) -> str:
     return f"{count / (1 << 30):.3g} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.3g} MiB"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _shown_source(source: str) -> str:
     return defused(source).strip("\n")
 
@@ -118,7 +118,7 @@ def tell_source(source: str) -> str:
     return fenced(_shown_source(source), "python")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def tell_change(worse: str, good: str) -> str:
     """What turns one program into another, as a unified diff between fences; empty if it would be no help."""
     old, new = _shown_source(worse).splitlines(), _shown_source(good).splitlines()

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,16 @@ def test_a_folder_without_templates_is_one_clear_error(tmp_path):
         Templates.load(tmp_path)
     with pytest.raises(TemplateError, match=r"missing: No such file or directory; give a folder"):
         Templates.load(tmp_path / "missing")
+
+
+def test_the_page_about_prompts_lists_every_template_with_its_placeholders():
+    page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+    told, above = {}, ""
+    for names, must, may in re.findall(r"^\| (`[^|]*) \|([^|]*)\|([^|]*)\|$", page, re.MULTILINE):
+        above = above if may.strip() == "the same" else may
+        for name in re.findall(r"`(\w+)`", names):
+            told[name] = tuple(set(re.findall(r"\$(\w+)", part)) for part in (must, above))
+    known = {}
+    for name, (must, may) in PLACEHOLDERS.items():
+        known[name] = set(must.split()), set(may.split()) - set(must.split())
+    assert told == known
