@@ -126,6 +126,9 @@ class Order:
         failed: for "repair": the program, or the reply, that failed; untrusted.
         failure: for "repair": how it failed.
         mates: for "crossover": what to combine with the parent.
+        sites: for format "grammar": the places of the parent that the grammar lets change, by number, one a line
+            (`EditPlan.listing`); untrusted.
+        hole: for format "grammar": the name that stands for what is at a place now (`EditPlan.hole`).
 
     Raises:
         ValueError: a kind or format that is not known, or one that lacks what it needs.
@@ -137,6 +140,8 @@ class Order:
     failed: str = ""
     failure: Failure | None = None
     mates: tuple[Shown, ...] = ()
+    sites: str = ""
+    hole: str = "old"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -147,6 +152,10 @@ class Order:
             raise ValueError("order: repair needs failure=, how the attempt failed")
         if self.kind == "crossover" and not self.mates:
             raise ValueError("order: crossover needs mates=, at least one program")
+        if self.format == "grammar" and not (self.sites.strip() and self.hole.isidentifier()):
+            raise ValueError(
+                "order: format 'grammar' needs sites=, the places that may change, and a name as hole="
+            )
 
 
 def facts_of(

@@ -5,9 +5,9 @@ system and format, problem, elites; then the parent; then failures and the instr
 depend on the parent, the instruction, a clock or chance. Knows facts, templates and room; knows no model or server.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 
 from evolve.errors import UsageError
@@ -43,9 +43,8 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """How much of the facts is in: for lists how many from the front."""
+    """How much of the facts above the parent is in: for lists how many from the front."""
 
-    failures: int
     elites: int
     lessons: int
     changes: bool = True
@@ -77,8 +76,8 @@ def build(
 
     What does not fit is left out, the least useful first: failures from the last, elites from the worst down to two,
     what changed between elites, the rest of the elites, lessons from the last, notes, primitives, description. System
-    text, signature and objective, parent and instruction are never cut. Where anything must go, the space for parent
-    and instruction is rounded up, so that what goes does not depend on a word more or less of them.
+    text, signature and objective, parent and instruction are never cut. For what is above the parent, the space of
+    parent and instruction is rounded up (by a quarter at most), so that a word more or less in them changes nothing.
 
     Args:
         facts: what is known.
@@ -90,27 +89,50 @@ def build(
     Raises:
         PromptError: what is never cut does not fit.
     """
-    words = templates if templates is not None else Templates.load()
-    tail = _parent(words, facts), _instruction(words, facts, order)
-    ends = [count(text) for text in tail]
-    kept = _Kept(len(facts.failures), len(facts.elites), len(facts.lessons))
-    head, failures = _head(words, _shared(facts, order, kept)), _failures(words, facts.failures)
-    spent = sum(map(count, head)) + count(failures)
-    trimmed: list[str] = []
-    if spent + sum(ends) > room:
-        target = room - _rounded(sum(ends))
-        for name, less in _cuts(facts, kept):
-            trimmed.append(name)
-            head = _head(words, _shared(facts, order, less))
-            failures = _failures(words, facts.failures[: less.failures])
-            spent = sum(map(count, head)) + count(failures)
-            if spent <= target:
-                break
-        if spent + sum(ends) > room:
-            raise _does_not_fit(room, [*map(count, head[:2]), *ends])
-    texts = tuple(text for text in (*head, tail[0], failures, tail[1]) if text)
+    words = templates if templates is not None else _default()
+    parent, task = _parent(words, facts), _instruction(words, facts, order)
+    ends = [count(parent), count(task)]
+    head, trimmed = _fitting(words, facts, order, room - _rounded(sum(ends)), count)
+    left = room - sum(ends) - _size(head, count)
+    if left < 0:
+        raise _does_not_fit(room, [*map(count, head[:2]), *ends])
+    # What is more useful than a failure had to go: no failure stays, even where rounding left room for one.
+    failures = () if trimmed else facts.failures
+    while failures and count(_failures(words, failures)) > left:
+        failures = failures[:-1]
+    gone = [f"failure {number}" for number in range(len(facts.failures), len(failures), -1)]
+    pieces = (*head, parent, _failures(words, failures), task)
+    texts = tuple(text for text in pieces if text)
     messages = Message("system", texts[0]), Message("user", "".join(texts[1:]))
-    return Prompt(messages, _key(head), texts, tuple(trimmed))
+    return Prompt(messages, _key(head), texts, (*gone, *trimmed))
+
+
+@cache
+def _default() -> Templates:
+    return Templates.load()
+
+
+def _size(texts: Iterable[str], count: Callable[[str], int]) -> int:
+    return sum(count(text) for text in texts if text)
+
+
+def _fitting(
+    words: Templates, facts: Facts, order: Order, room: int, count: Callable[[str], int]
+) -> tuple[tuple[str, str, str], tuple[str, ...]]:
+    """All above the parent, cut until it fits or nothing more may go; and what went.
+
+    Sees nothing of parent and task but the room they leave: two that leave the same share these texts.
+    """
+    kept = _Kept(len(facts.elites), len(facts.lessons))
+    head = _head(words, _shared(facts, order, kept))
+    cuts, trimmed = _cuts(facts, kept), list[str]()
+    while _size(head, count) > room:
+        name, kept = next(cuts, ("", kept))
+        if not name:
+            break
+        trimmed.append(name)
+        head = _head(words, _shared(facts, order, kept))
+    return head, tuple(trimmed)
 
 
 def _rounded(tokens: int) -> int:
@@ -129,10 +151,7 @@ def _does_not_fit(room: int, counts: list[int]) -> PromptError:
 
 
 def _cuts(facts: Facts, kept: _Kept) -> Iterator[tuple[str, _Kept]]:
-    """What may go, the least useful first: its name, and what is kept then."""
-    for left in reversed(range(kept.failures)):
-        kept = replace(kept, failures=left)
-        yield f"failure {left + 1}", kept
+    """What may go above the parent, the least useful first: its name, and what is kept then."""
     for left in reversed(range(2, kept.elites)):
         kept = replace(kept, elites=left)
         yield f"elite {left + 1}", kept
@@ -273,7 +292,10 @@ def _instruction(words: Templates, facts: Facts, order: Order) -> str:
         "value": telling.tell_value(objective, facts.parent.objective),
         "hints": "\n".join(f"- {telling.tell_trusted(hint)}" for hint in order.hints),
     }
-    values["ending"] = words.render(f"ending_{order.format}", entry=statement.entry).rstrip("\n")
+    ending = {"entry": statement.entry}
+    if order.format == "grammar":
+        ending |= {"sites": telling.tell_sites(order.sites), "hole": order.hole}
+    values["ending"] = words.render(f"ending_{order.format}", **ending).rstrip("\n")
     if order.kind == "crossover":
         mates = (_told(words, "mate", statement, one, str(place)) for place, one in enumerate(order.mates, 1))
         values["mates"] = "\n\n".join(text.rstrip("\n") for text in mates)

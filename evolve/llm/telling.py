@@ -20,6 +20,7 @@ __all__ = [
     "tell_measures",
     "tell_name",
     "tell_scores",
+    "tell_sites",
     "tell_source",
     "tell_trusted",
     "tell_value",
@@ -27,7 +28,7 @@ __all__ = [
 
 _CASES = 16  # cases that are told one by one: the worst of them
 _LINES = 400  # a diff of longer programs is no help, and takes its square in time
-_MESSAGE = 500  # characters
+_MESSAGE = 700  # characters
 _OUTPUT = 400
 _FAILED = 8_000
 _NAME = 60
@@ -142,6 +143,11 @@ def tell_failure(failure: Failure) -> str:
 def tell_failed(source: str) -> str:
     """What was tried and failed, between fences: a program, or a reply that is none."""
     return fenced(defused(source, _FAILED).strip("\n"), "text")
+
+
+def tell_sites(listing: str) -> str:
+    """The places that a grammar lets change, between fences."""
+    return fenced(defused(listing).strip("\n"), "text")
 
 
 def tell_trusted(text: str) -> str:

@@ -52,7 +52,7 @@ PLACEHOLDERS: Mapping[str, tuple[str, str]] = {
     "simplify": ("ending", _TASK),
     "ending_diff": ("", ""),
     "ending_block": ("", "entry"),
-    "ending_grammar": ("", ""),
+    "ending_grammar": ("sites", "hole"),
 }
 
 # A line that is one placeholder, with the empty line below it: gone when there is nothing to say.

@@ -54,7 +54,8 @@ ORDERS = {
 
 
 def order(kind="improve", form="diff", **more):
-    return Order(kind, form, **{**ORDERS[kind], **more})
+    sites = {"sites": "k = 3\n  0: 3  (num)\n"} if form == "grammar" else {}
+    return Order(kind, form, **{**ORDERS[kind], **sites, **more})
 
 
 _OPENING = re.compile(r"^ {0,3}(`{3,}|~{3,})([^`\n]*)$")

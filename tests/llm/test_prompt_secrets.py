@@ -127,7 +127,8 @@ def everywhere(text):
     failure = Failure(text, text, text)
     facts = replace(FACTS, parent=one, elites=(one,), failures=(failure, failure), lessons=(text, text))
     orders = {"crossover": {"mates": (one, one)}, "repair": {"failed": carrying(text), "failure": failure}}
-    return [build(facts, order(kind, "diff", **orders.get(kind, {})), ROOMY, len) for kind in KINDS]
+    made = [build(facts, order(kind, "diff", **orders.get(kind, {})), ROOMY, len) for kind in KINDS]
+    return [*made, build(facts, order("improve", "grammar", sites="0: " + text), ROOMY, len)]
 
 
 def harmless(inside):
