@@ -8,7 +8,7 @@ from evolve.fastcore.limits import Limits
 from evolve.llm.facts import Failure, Shown, Statement
 from evolve.llm.untrusted import defused, fenced, scrubbed
 from evolve.programs_db.records import Objective
-from evolve.speed import ALL
+from evolve.speed import ALL, Speed
 
 __all__ = [
     "better",
@@ -60,7 +60,8 @@ def tell_value(objective: Objective, value: float | None) -> str:
 def tell_scores(objective: Objective, one: Shown, full: bool = False) -> str:
     """Measures of a program, and on each case its objective (with `full` every number); may be empty."""
     lines = ["Measures: " + _numbers(one.measures)] if one.measures else []
-    told = {case: dict(values) for case, values in one.scores if case != ALL}
+    whole = ALL if isinstance(objective, Speed) else None  # no case, but all of them together
+    told = {case: dict(values) for case, values in one.scores if case != whole}
     told = {case: values for case, values in told.items() if objective.name in values}
     if len(told) > 1:
         lines.append(_cases(objective, told, full))
@@ -69,8 +70,8 @@ def tell_scores(objective: Objective, one: Shown, full: bool = False) -> str:
 
 def _cases(objective: Objective, told: Mapping[str, Mapping[str, float]], full: bool) -> str:
     """One line a case if `full`, else all in one; of many cases the worst, in the problem's order."""
-    worst = sorted(told, key=lambda case: objective.key(told[case][objective.name]))[:_CASES]
-    kept = {case: told[case] for case in told if case in set(worst)}
+    worst = set(sorted(told, key=lambda case: objective.key(told[case][objective.name]))[:_CASES])
+    kept = {case: values for case, values in told.items() if case in worst}
     more = f" (the worst {_CASES} of {len(told)})" if len(kept) < len(told) else ""
     name = _line(objective.name)
     if full:

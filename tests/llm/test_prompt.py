@@ -157,14 +157,22 @@ def test_when_nothing_may_go_any_more_the_error_says_what_takes_the_room():
 
 
 def test_parents_of_about_one_size_share_their_prefix_where_room_is_short():
-    full = sum(map(words, build(FACTS, order(), ROOMY, words).texts))
-    keys = set()
-    for length in range(60, 66):
-        parent = program(1, 1.0, source="def area(r):\n" + "    r = r\n" * length + "    return r\n")
-        prompt = build(replace(FACTS, parent=parent), order(), full, words)
-        assert any(name.startswith("elite") for name in prompt.trimmed)
-        keys.add(prompt.stable)
-    assert len(keys) == 1
+    parents = [
+        program(1, 1.0, source="def area(r):\n" + "    r = r\n" * length + "    return r\n")
+        for length in (66, 68, 70, 72)
+    ]
+    made = [replace(FACTS, parent=parent) for parent in parents]
+    prompts = [build(facts, order(), ROOMY, words) for facts in made]
+    ends = [words(prompt.texts[3]) + words(prompt.texts[-1]) for prompt in prompts]
+    assert len({one // 64 for one in ends}) == 1, "the test's parents are not of about one size"
+    assert 256 < ends[0] < ends[-1] < 512
+    full = sum(map(words, prompts[0].texts))
+    seen = set()
+    for room in range(full - 120, full + 64):
+        keys = {build(facts, order(), room, words).stable for facts in made}
+        assert len(keys) == 1
+        seen |= keys
+    assert len(seen) >= 3
 
 
 def test_repair_shows_what_failed_and_how():

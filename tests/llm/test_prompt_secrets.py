@@ -167,15 +167,23 @@ def test_no_mixture_of_them_does_either(parts):
     same_outside("".join(parts))
 
 
-def test_a_change_between_elites_is_fenced_and_defused_too():
-    for text in NASTY:
-        better = replace(ELITES[0], source=BLOCK.format(k=3) + "".join(f"x = {i}\n" for i in range(30)))
-        worse = replace(ELITES[1], source=f"{better.source}# {text}\n{text}\n")
-        prompt = build(replace(FACTS, elites=(better, worse)), order(), ROOMY, len)
-        outside, inside = fences(prompt.texts[2])
-        assert "What turns program 2 into program 1:\n\n[fence]diff" in outside
-        assert any(body.startswith("@@ ") for body in inside)
-        harmless(inside)
+def changed(text):
+    """The elites' piece where one elite has a line more than the other, right below `text`."""
+    filler = "".join(f"x = {i}\n" for i in range(30))
+    better = replace(ELITES[0], source=f"{filler}{text}\n{filler}")
+    worse = replace(ELITES[1], source=f"{filler}{text}\ny = 0\n# {text}\n{filler}")
+    return fences(build(replace(FACTS, elites=(better, worse)), order(), ROOMY, len).texts[2])
+
+
+@pytest.mark.parametrize("text", [*NASTY, "```", "~~~", "````\n```"])
+def test_a_change_between_elites_is_fenced_and_defused_too(text):
+    outside, inside = changed(text)
+    expected, before = changed("nothing")
+    assert outside == expected
+    assert "What turns program 2 into program 1:\n\n[fence]diff" in outside
+    assert len(inside) == len(before)
+    assert "\n-y = 0\n" in inside[-1]
+    harmless(inside)
 
 
 def test_what_was_made_harmless_is_seen():
