@@ -170,7 +170,8 @@ def dialogues(db: Database) -> Iterator[Dialogue]:
         "reasoning_tokens, wasted_tokens FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id"
     ):
         prompt = tuple((role, texts[name]) for role, name in json.loads(row[7]))
-        asked = Asked(*row[1:7], prompt, json.loads(row[8]))
+        first, count, attempt, seen, kind, model = row[1:7]
+        asked = Asked(first, count, attempt, seen, kind, model, prompt, json.loads(row[8]))
         answered = None
         if row[9] is not None:
             answered = Answered(tuple(samples.get(row[0], ())), Spent(*row[16:21]), *row[10:16])
