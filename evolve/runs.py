@@ -28,6 +28,7 @@ from evolve.fastcore import machine
 from evolve.finals import Finals, score_finals
 from evolve.fingerprint import fingerprint
 from evolve.handle import Run
+from evolve.lockstep import Lockstep
 from evolve.loader import load, loading, shipped
 from evolve.mutators.syntactic import SyntacticMutator
 from evolve.programs_db.errors import LedgerMismatch
@@ -193,9 +194,9 @@ class _Session:
 def _session(session: _Session) -> Run:
     book, search = session.book, session.search
     cpu = time.process_time()
-    prepared, done, before = _replay(session)
+    prepared, before = _replay(session)
     book.begin_session(session.fingerprint, _machine(session.options), sys.argv, session.budget.as_dict())
-    outcome = _wait(_drive(session, prepared, done, before))
+    outcome = _wait(_drive(session, prepared, before))
     book.write_elites(search.archive)
     spent = time.process_time() - cpu + outcome.workers_cpu
     measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
@@ -211,11 +212,11 @@ class _Outcome:
     finals: Finals | None
 
 
-async def _drive(session: _Session, prepared: dict[int, Pending], done: int, before: float) -> _Outcome:
+async def _drive(session: _Session, prepared: dict[int, Pending], before: float) -> _Outcome:
     options, search = session.options, session.search
     async with Evaluator(session.problem, options.workers, options.unsafe) as evaluator:
         engine = Engine(search, session.book, evaluator, session.budget, options.observer)
-        why = await engine.run(prepared, done, before)
+        why = await engine.run(Lockstep(prepared), before)
         seconds = engine.elapsed
         best = search.archive.best()
         finals = None
@@ -229,7 +230,7 @@ async def _drive(session: _Session, prepared: dict[int, Pending], done: int, bef
         return _Outcome(why, seconds, evaluator.pool.cpu_seconds(), finals)
 
 
-def _replay(session: _Session) -> tuple[dict[int, Pending], int, float]:
+def _replay(session: _Session) -> tuple[dict[int, Pending], float]:
     """Bring the search to where the ledger ends.
 
     Proposals that were in flight are drawn again, each right after the commit that it saw last, so a resumed
@@ -238,7 +239,7 @@ def _replay(session: _Session) -> tuple[dict[int, Pending], int, float]:
     book, search = session.book, session.search
     done = book.commits - 1
     if done < 0:
-        return {}, -1, 0.0
+        return {}, 0.0
     window = search.config.window
     for commit in book.replay(session.fingerprint):
         search.remember(commit)
@@ -255,7 +256,7 @@ def _replay(session: _Session) -> tuple[dict[int, Pending], int, float]:
         for new in range(1, window + 1) if number == 0 else (number + window,):
             if new > done:
                 prepared[new] = search.propose(new)
-    return prepared, done, before
+    return prepared, before
 
 
 async def _rescore(problem: Problem, book: Ledger, options: Options, mark: str) -> int:

@@ -53,6 +53,7 @@ PLACEHOLDERS: Mapping[str, tuple[str, str]] = {
     "ending_diff": ("", ""),
     "ending_block": ("", "entry"),
     "ending_grammar": ("sites", "hole"),
+    "condense": ("objective better", "description signature changes failures lessons"),
 }
 
 # A line that is one placeholder, with the empty line below it: gone when there is nothing to say.
