@@ -188,6 +188,12 @@ class Search:
         )
         return self._pending(proposal, draft, standing)
 
+    def given_up(self, number: int, draft: Draft, standing: Standing) -> Pending:
+        """A number for which nothing could be asked."""
+        island = number % self.config.islands
+        proposal = Proposal(number, island, ModelMutator.name, operator=draft.operator, error=draft.error)
+        return self._pending(proposal, draft, standing)
+
     def _given(self, number: int, mutator: str, source: str) -> Pending:
         island = number % self.config.islands
         try:
@@ -246,7 +252,9 @@ class Search:
             proposal = replace(proposal, staleness=self.tally.proposals - pending.seen)
         # Where programs arrive in any order, an equal one may have been committed while this one was judged. Whether
         # it was judged at all depends on the moment, so that is not kept.
-        late = self.model is not None and self._proposed.get(draft.canonical, proposal.number) != proposal.number
+        late = (
+            self.model is not None and self._proposed.get(draft.canonical, proposal.number) != proposal.number
+        )
         if judged is None or late:
             earlier = self._proposed.get(draft.canonical) if not draft.error else None
             known = None if earlier is None else self._programs.get(earlier)

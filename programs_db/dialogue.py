@@ -14,16 +14,24 @@ from evolve.programs_db.audit import text_hash
 from evolve.programs_db.rows import Stamp, dump
 
 __all__ = [
+    "OUTAGE",
     "Answered",
     "Asked",
     "Dialogue",
+    "Entry",
     "Said",
     "Spent",
     "dialogues",
+    "entries",
     "insert_answered",
     "insert_asked",
     "spent",
+    "text_of",
 ]
+
+
+OUTAGE = "outage"
+"""Error of a reply that never came because no server was there: what was asked is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +161,27 @@ def _put(db: Database, text: str) -> str:
     return name
 
 
-def dialogues(db: Database) -> Iterator[Dialogue]:
-    """Every request in the order of writing, with what came of it."""
-    named = "SELECT text FROM samples UNION SELECT reasoning FROM samples "
-    asked_for = "UNION SELECT json_extract(value, '$[1]') FROM requests, json_each(prompt)"
+def dialogues(db: Database, only: int | None = None) -> Iterator[Dialogue]:
+    """Requests in the order of writing, with what came of them; all, or the one with an id."""
+    which = "" if only is None else f" AND request = {int(only)}"
+    named = f"SELECT text FROM samples WHERE 1{which} UNION SELECT reasoning FROM samples WHERE 1{which} "  # noqa: S608
+    which = which.replace("request", "requests.id")
+    asked_for = f"UNION SELECT json_extract(value, '$[1]') FROM requests, json_each(prompt) WHERE 1{which}"  # noqa: S608
     texts = dict(db.execute(f"SELECT hash, text FROM texts WHERE hash IN ({named}{asked_for})"))  # noqa: S608
     samples: dict[int, list[Said]] = {}
     for request, text, reasoning, finish in db.execute(
-        "SELECT request, text, reasoning, finish FROM samples ORDER BY request, position"
+        "SELECT request, text, reasoning, finish FROM samples WHERE request = :only OR :only IS NULL "
+        "ORDER BY request, position",
+        {"only": only},
     ):
         said = Said(None if text is None else texts[text], texts[reasoning] if reasoning else "", finish)
         samples.setdefault(request, []).append(said)
     for row in db.execute(
         "SELECT q.id, first, samples, attempt, seen, kind, q.model, prompt, parameters, r.request, r.model, server, "
         "endpoint, tries, r.seconds, error, prompt_tokens, cached_tokens, completion_tokens, "
-        "reasoning_tokens, wasted_tokens FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id"
+        "reasoning_tokens, wasted_tokens FROM requests q LEFT JOIN replies r ON r.request = q.id "
+        "WHERE q.id = :only OR :only IS NULL ORDER BY q.id",
+        {"only": only},
     ):
         prompt = tuple((role, texts[name]) for role, name in json.loads(row[7]))
         first, count, attempt, seen, kind, model = row[1:7]
@@ -176,6 +190,63 @@ def dialogues(db: Database) -> Iterator[Dialogue]:
         if row[9] is not None:
             answered = Answered(tuple(samples.get(row[0], ())), Spent(*row[16:21]), *row[10:16])
         yield Dialogue(asked, answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request as the ledger lists it, without its texts.
+
+    Args:
+        id: of its row; `Reading.dialogue` has the texts.
+        first: number of the first of its proposals.
+        samples: how many they are.
+        attempt: how often it had been asked before.
+        seen: commits that there were when it was drawn.
+        kind: what it asks for.
+        model: as the request names it.
+        repairs: number of the proposal that it repairs, or None.
+        most: tokens that were asked for at most, over all samples.
+        answered: whether there is a reply; not if there was no server.
+        spent: tokens so far.
+    """
+
+    id: int
+    first: int
+    samples: int
+    attempt: int
+    seen: int
+    kind: str
+    model: str
+    repairs: int | None
+    most: int
+    answered: bool
+    spent: Spent
+
+
+def entries(db: Database) -> Iterator[Entry]:
+    """Every request in the order of writing."""
+    for row in db.execute(
+        "SELECT q.id, first, samples, attempt, seen, kind, q.model, json_extract(parameters, '$.repairs'), "
+        "samples * coalesce(json_extract(parameters, '$.max_tokens'), 0), r.request IS NOT NULL "
+        f"AND r.error IS NOT '{OUTAGE}', "
+        "coalesce(prompt_tokens, 0), coalesce(cached_tokens, 0), coalesce(completion_tokens, 0), "
+        "coalesce(reasoning_tokens, 0), coalesce(wasted_tokens, 0) "
+        "FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id"
+    ):
+        *head, answered = row[:10]
+        first, *rest = head
+        yield Entry(first, *rest, bool(answered), Spent(*row[10:]))
+
+
+def text_of(db: Database, number: int) -> str:
+    """What a model wrote last for a proposal; "" if nothing."""
+    row = db.execute(
+        "SELECT t.text FROM requests q JOIN samples s ON s.request = q.id AND s.position = :number - q.first "
+        "JOIN texts t ON t.hash = s.text WHERE q.first <= :number AND q.first > :number - q.samples "
+        "AND q.kind <> 'lessons' ORDER BY q.attempt DESC LIMIT 1",
+        {"number": number},
+    ).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def spent(db: Database) -> Spent:

@@ -269,6 +269,15 @@ class Ledger(Reading):
         with self._transaction():
             insert_answered(self._db, request, answered, stamp)
 
+    def record_intervention(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Write down what changes the run from here on, for instance "lessons"."""
+        self.flush()
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO interventions (arrival, kind, detail, at) VALUES (?, ?, ?, ?)",
+                (self._arrival, kind, dump(detail), time.time()),
+            )
+
     def record_rescore(self, evaluations: Iterable[Evaluation]) -> None:
         """Take evaluations of known programs, made under the session's fingerprint, into the buffer."""
         stamp = Stamp(*self._writing(), time.time())

@@ -39,7 +39,8 @@ class Table:
 
 # Ids of requests depend on the order in which they were sent.
 _REQUEST_ORDER = (
-    "(SELECT first FROM requests WHERE id = request), (SELECT attempt FROM requests WHERE id = request)"
+    "(SELECT first FROM requests WHERE id = request), (SELECT attempt FROM requests WHERE id = request), "
+    "(SELECT kind FROM requests WHERE id = request)"
 )
 
 # Scores, measures and other structured values are JSON text: compact, and open to SQLite's json_extract.
@@ -183,7 +184,8 @@ TABLES: tuple[Table, ...] = (
     ),
     # A request is written before its proposals are commits, so `first` refers to a row that may never come. It asks for
     # `samples` answers, which become the proposals first, first + 1, ...; `seen` is how many commits there were when
-    # it was drawn, so that a replay draws it at the same place.
+    # it was drawn, so that a replay draws it at the same place. One of kind "lessons" belongs to no proposal; its
+    # `first` is the number that came next.
     Table(
         "requests",
         """id INTEGER PRIMARY KEY,
@@ -196,9 +198,8 @@ TABLES: tuple[Table, ...] = (
         prompt TEXT NOT NULL,
         parameters TEXT NOT NULL,
         session INTEGER NOT NULL REFERENCES sessions(id),
-        at REAL NOT NULL,
-        UNIQUE (first, attempt)""",
-        order="first, attempt",
+        at REAL NOT NULL""",
+        order="first, attempt, kind",
         measured=("id", "session", "at"),
     ),
     # What came of it: tokens as the server counted them, those of failed tries in `wasted`.
@@ -286,6 +287,8 @@ TABLES: tuple[Table, ...] = (
     ),
 )
 
+_REQUESTS_FIRST = "CREATE UNIQUE INDEX requests_first ON requests (first, attempt, kind = 'lessons')"
+
 INDEXES = (
     # The first proposal that made a program: 50 ancestors take 34 ms without it.
     "CREATE INDEX proposals_program ON proposals (program, arrival) WHERE program IS NOT NULL",
@@ -294,6 +297,7 @@ INDEXES = (
     # One evaluation a proposal, and the way a replay finds it.
     "CREATE UNIQUE INDEX evaluations_proposal ON evaluations (proposal) WHERE proposal IS NOT NULL",
     "CREATE INDEX verdicts_program ON verdicts (program)",
+    _REQUESTS_FIRST,
 )
 
 
@@ -324,6 +328,7 @@ def _several_samples(db: Database) -> None:
     for table in TABLES:
         if table.name in names:
             _make(db, table)
+    db.execute(_REQUESTS_FIRST)
 
 
 # MIGRATIONS[n] takes a ledger from version n to n + 1. A new column changes the content hash of older ledgers

@@ -16,9 +16,12 @@ __all__ = ["DRAWN", "Dials"]
 DRAWN: Final = tuple(kind for kind in KINDS if kind != "repair")
 """Kinds that are chosen; a repair is asked for when something failed."""
 
+_CONTEXT: Final = 32_768  # where nobody says
+_LONGEST: Final = 4_096
+
 _LOWEST: Final = {
     "samples": 1,
-    "max_tokens": 16,
+    "max_tokens": 0,
     "context": 0,
     "characters": 0.25,
     "elites": 0,
@@ -38,7 +41,7 @@ class Dials:
         formats: in which answers may be written; a bandit chooses among models and formats.
         kinds: what may be asked for; another bandit chooses.
         samples: answers to one prompt, each of them a proposal.
-        max_tokens: of one answer, reasoning included.
+        max_tokens: of one answer, reasoning included; 0 is a quarter of the context, and not more than 4,096.
         context: tokens that a prompt and its answer may have together; 0 is as the server says.
         characters: of text that make a token, as prompts are cut to their room; fewer is safer.
         sampling: temperature, top_p and the like as servers take them; what is not set is the model's own.
@@ -61,7 +64,7 @@ class Dials:
     formats: tuple[str, ...] = FORMATS
     kinds: tuple[str, ...] = DRAWN
     samples: int = 1
-    max_tokens: int = 4096
+    max_tokens: int = 0
     context: int = 0
     characters: float = 2.5
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -86,8 +89,10 @@ class Dials:
                     f"llm: {name} is {','.join(given) or 'empty'}; one or more of {', '.join(known)}"
                 )
         if not self.models or len(set(self.models)) != len(self.models):
-            raise UsageError(f"llm: models is {','.join(self.models) or 'empty'}; at least one, and none twice")
-        if self.context and self.context <= self.max_tokens:
+            raise UsageError(
+                f"llm: models is {','.join(self.models) or 'empty'}; at least one, and none twice"
+            )
+        if self.context and self.context <= self.max_tokens + 256:
             raise UsageError(
                 f"llm: an answer may have {self.max_tokens} tokens, and the model {self.context} in all; "
                 "say a smaller max_tokens"
@@ -95,7 +100,7 @@ class Dials:
 
     @property
     def room(self) -> int:
-        """Tokens for a prompt."""
+        """Tokens for a prompt; of dials that are `resolved`."""
         return self.context - self.max_tokens
 
     def count(self, text: str) -> int:
@@ -133,7 +138,9 @@ class Dials:
         formats = self.formats if binds else tuple(one for one in self.formats if one != "grammar")
         if not formats:
             raise UsageError("llm: the server obeys no constraint, so 'grammar' cannot be the only format")
-        return replace(self, context=self.context or context or 32_768, formats=formats)
+        whole = self.context or context or _CONTEXT
+        most = self.max_tokens or min(_LONGEST, whole // 4)
+        return replace(self, context=whole, max_tokens=most, formats=formats)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for the ledger."""

@@ -71,7 +71,9 @@ def condense(
             better=telling.better(statement.objective),
             changes="\n\n".join(_told(statement, one) for one in told),
             failures="\n\n".join(telling.tell_failure(one) for one in bad),
-            lessons=fenced("\n".join("- " + defused(one, 1_000) for one in lessons), "text") if lessons else "",
+            lessons=fenced("\n".join("- " + defused(one, 1_000) for one in lessons), "text")
+            if lessons
+            else "",
         )
         if count(text) <= room:
             return text
@@ -81,7 +83,9 @@ def condense(
 
 
 def _told(statement: Statement, one: Change) -> str:
-    before, after = (telling.tell_value(statement.objective, each.objective) for each in (one.before, one.after))
+    before, after = (
+        telling.tell_value(statement.objective, each.objective) for each in (one.before, one.after)
+    )
     return f"{before} -> {after}\n\n{telling.tell_change(one.before.source, one.after.source)}"
 
 

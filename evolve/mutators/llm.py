@@ -72,7 +72,8 @@ class Question:
         pieces: (role, text) of the prompt, in order; the constraint last, as role "grammar".
         request: what is sent.
         repairs: number of the proposal that failed, for a repair.
-        attempt: 0, or 1 if an answer was no good.
+        attempt: how often it had been asked before.
+        spare: whether it may be asked again if its answer is no good.
     """
 
     first: int
@@ -85,6 +86,7 @@ class Question:
     request: Request
     repairs: int | None = None
     attempt: int = 0
+    spare: bool = True
 
     @property
     def format(self) -> str:
@@ -96,9 +98,10 @@ class Question:
         """What credit is given to."""
         return f"{self.kind}:{self.arm}"
 
-    def again(self, number: int) -> "Question":
-        """The same for one of its proposals."""
-        return replace(self, first=number, attempt=self.attempt + 1, request=replace(self.request, n=1))
+    def again(self, number: int, seen: int) -> "Question":
+        """The same for one of its proposals, whose answer was no good."""
+        request = replace(self.request, n=1)
+        return replace(self, first=number, seen=seen, attempt=self.attempt + 1, request=request, spare=False)
 
     def asked(self) -> Asked:
         """As the ledger keeps it."""
@@ -108,6 +111,7 @@ class Question:
             "island": self.island,
             "parents": [parent.id for parent in self.parents],
             "repairs": self.repairs,
+            "spare": self.spare,
             "max_tokens": request.max_tokens,
             "sampling": dict(request.sampling),
             "prefix": request.stable,
@@ -148,6 +152,7 @@ def question_of(asked: Asked, program: Callable[[str], Program], deadline: float
         request,
         kept["repairs"],
         asked.attempt,
+        kept["spare"],
     )
 
 
@@ -186,7 +191,10 @@ class ModelMutator:
         )
         self.kinds = Bandit(dials.kinds)
         self.condensed = 0
-        self._models = {f"{form}@{model}" if model else form: model for model in dials.models for form in dials.formats}
+        self._learnt: tuple[str, ...] | None = None
+        self._models = {
+            f"{form}@{model}" if model else form: model for model in dials.models for form in dials.formats
+        }
         self._tokens: dict[int, float] = {}
         self._mean = [0.0, 0]
         self._plans: OrderedDict[str, EditPlan | None] = OrderedDict()
@@ -278,11 +286,11 @@ class ModelMutator:
             dials.deadline,
         )
 
-    def asked(self, question: Question) -> None:
+    def asked(self, kind: str, repairs: int | None) -> None:
         """A question was put: what it repairs is not repaired again."""
-        if question.repairs is not None:
-            self.memory.repairs.pop(question.repairs, None)
-        if question.kind == LESSONS:
+        if repairs is not None:
+            self.memory.repairs.pop(repairs, None)
+        if kind == LESSONS:
             self.condensed = self.memory.answers
 
     def _plan(self, parent: Program) -> EditPlan | None:
@@ -328,13 +336,20 @@ class ModelMutator:
             self.templates,
         )
         request = Request(
-            (Message("user", text),), "", self._models[arm], dials.max_tokens, 1, dials.sampling, None, dials.deadline
+            (Message("user", text),),
+            "",
+            self._models[arm],
+            dials.max_tokens,
+            1,
+            dials.sampling,
+            None,
+            dials.deadline,
         )
         return Question(number, seen, 0, LESSONS, arm, (), (("user", text),), request)
 
     def learn(self, lessons: Sequence[str]) -> None:
-        """These lessons hold from now on."""
-        self.memory.lessons = tuple(lessons)
+        """These lessons hold from the next commit on: so it does not matter when between two commits they came."""
+        self._learnt = tuple(lessons)
 
     # -- reading
 
@@ -359,7 +374,9 @@ class ModelMutator:
             program = program_of(block, self.problem.entry)
         except EditError as error:
             if error.name in ("empty", "truncated") or said.finish == "length":
-                raise Unusable("truncated" if said.finish == "length" else error.name, error.message) from None
+                raise Unusable(
+                    "truncated" if said.finish == "length" else error.name, error.message
+                ) from None
             return Draft.failed(question.operator, str(error), ids)
         except SourceError as error:
             return Draft.failed(question.operator, f"syntax: {error}", ids)
@@ -395,6 +412,8 @@ class ModelMutator:
         """Take a commit, after the archive has; `reward` is what it was worth."""
         proposal = commit.proposal
         self.memory.note(commit, added, archive)
+        if self._learnt is not None:
+            self.memory.lessons, self._learnt = self._learnt, None
         if proposal.mutator != NAME:
             return
         tokens = self._tokens.pop(proposal.number, 0.0)
@@ -405,4 +424,3 @@ class ModelMutator:
         kind, _, arm = proposal.operator.partition(":")
         self.kinds.credit(kind, reward, cost)
         self.arms.credit(arm, reward, cost)
-

@@ -136,9 +136,7 @@ class Memory:
         if len(self._scores) > _SCORED:
             self._scores.popitem(last=False)
 
-    def _fail(
-        self, commit: Commit, failure: Failure, said: str, parent: tuple[Elite, Scores] | None
-    ) -> None:
+    def _fail(self, commit: Commit, failure: Failure, said: str, parent: tuple[Elite, Scores] | None) -> None:
         """Remember a failure with its near relatives; once, it may be repaired."""
         proposal = commit.proposal
         self.failed.append(failure)

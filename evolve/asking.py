@@ -1,0 +1,151 @@
+"""The part of a session that asks models: who answers, what may be spent, and the schedule that comes of it.
+
+A run without a model has none of this. Knows servers, ledgers and schedules; starts no evaluator.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evolve.budget import Budget
+from evolve.desk import Desk, purse_of
+from evolve.engine import Schedule
+from evolve.errors import UsageError
+from evolve.flow import Flow
+from evolve.llm.client import Client
+from evolve.llm.endpoints import Endpoint
+from evolve.llm.records import NOTHING, Reply, Request, Usage
+from evolve.llm.spending import Hold, Limits
+from evolve.options import Options
+from evolve.programs_db.errors import LedgerMismatch
+from evolve.programs_db.ledger import Ledger
+from evolve.restoring import Restored
+from evolve.script import Script
+from evolve.search import Search
+from evolve.servers import REPLAY, Met, Windows, endpoints_of, opened
+from evolve.traffic import Cores
+
+__all__ = ["Asking", "asking_of", "recording_of", "word_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who is asked in a session.
+
+    Args:
+        endpoints: servers; none for a replay.
+        recording: the ledger that is repeated, or None.
+        met: what the servers said of themselves.
+    """
+
+    endpoints: tuple[Endpoint, ...] = ()
+    recording: Path | None = None
+    met: Met = field(default_factory=lambda: Met(0, True, NOTHING))
+
+    @contextlib.asynccontextmanager
+    async def schedule(
+        self, search: Search, book: Ledger, session: tuple[Budget, Options], restored: Restored
+    ) -> AsyncIterator[tuple[Schedule, dict[str, Any]]]:
+        """The schedule of a session, and the figures that it leaves behind when it is over."""
+        budget, options = session
+        model = search.model
+        assert model is not None
+        limits = Limits(budget.requests, budget.tokens, budget.money)
+        purse = purse_of(limits, options.prices, book.entries(), _probed(book))
+        figures: dict[str, Any] = {}
+        if self.recording is not None:
+            with Ledger.read(self.recording) as recording:
+                yield Script(recording, Desk(model, book, _Nobody(), purse)), figures
+            return
+        cores = Cores(options.workers, search.config.window)
+        async with opened(self.endpoints, options.patience, model.dials, options.notices) as client:
+            desk = Desk(model, book, client, purse)
+            flow = Flow(desk, Windows(client), cores, restored.opened, restored.lost)
+            try:
+                yield flow, figures
+            finally:
+                figures.update(_figures(flow, cores, desk))
+
+
+class _Nobody(Client):
+    """Answers nothing: a replay asks nobody."""
+
+    async def generate(self, request: Request, hold: Hold | None = None) -> Reply:
+        raise LedgerMismatch("a replay has come to a request that the recording does not answer")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def asking_of(word: str | Sequence[Endpoint], met: Met | None = None) -> Asking:
+    """Who is meant.
+
+    Args:
+        word: as on the command line, or endpoints.
+        met: what they said of themselves, if they were asked.
+
+    Raises:
+        UsageError: it cannot be understood.
+    """
+    met = met or Met(0, True, NOTHING)
+    if not isinstance(word, str):
+        return Asking(tuple(word), None, met)
+    if word.startswith(REPLAY):
+        return Asking((), Path(word.removeprefix(REPLAY)), met)
+    return Asking(endpoints_of(word), None, met)
+
+
+def word_of(asking: Asking) -> str:
+    """What a later session says to ask the same; without keys."""
+    if asking.recording is not None:
+        return f"{REPLAY}{asking.recording.resolve()}"
+    return ",".join(
+        f"{'openai+' if one.dialect == 'openai' else ''}{one.url}{'' if one.weight == 1.0 else f'*{one.weight:g}'}"
+        for one in asking.endpoints
+    )
+
+
+def recording_of(path: Path, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run of a recording was told: its seed, config, init and dials.
+
+    Raises:
+        LedgerUnreadable: no ledger.
+        LedgerMismatch: it is about another problem.
+        UsageError: it asked no model.
+    """
+    with Ledger.read(path) as book:
+        book.expect(name, parameters)
+        making = book.run
+    if "llm" not in making:
+        raise UsageError(
+            f"{path}: this run asked no model; run it again with the same seed, it needs no replay"
+        )
+    return making
+
+
+def _probed(book: Ledger) -> Usage:
+    """Tokens that asking the servers whether they will do has cost, in all sessions up to this one."""
+    total = NOTHING
+    for row in book.query("SELECT machine FROM sessions ORDER BY id"):
+        told = json.loads(row["machine"]).get("probe")
+        if told:
+            total += Usage(**told)
+    return total
+
+
+def _figures(flow: Flow, cores: Cores, desk: Desk) -> dict[str, Any]:
+    """How full both sides were in this session."""
+    levels = flow.figures
+    tally = desk.purse.tally
+    return {
+        "in_flight": round(levels.in_flight.mean, 2),
+        "starved_seconds": round(levels.starved.total, 3),
+        "evaluators_busy": round(cores.busy.mean, 4),
+        "waiting": round(levels.waiting.mean, 2),
+        "asked_again": levels.again,
+        "unanswered": desk.unanswered,
+        "money": tally.money,
+    }

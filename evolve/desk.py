@@ -1,0 +1,137 @@
+"""Puts questions to models and keeps the books: what is asked and what was paid for is in the ledger at once.
+
+Knows clients, the purse and the ledger. When to ask, and what becomes of an answer, is a schedule's.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from evolve.llm.client import Client
+from evolve.llm.errors import Outage, Overspent, Poisoned, Refused, Unanswered
+from evolve.llm.records import NOTHING, Reply, Usage
+from evolve.llm.spending import Hold, Limits, Price, Purse
+from evolve.mutators.llm import ModelMutator, Question
+from evolve.programs_db.dialogue import OUTAGE, Answered, Entry, Said, Spent
+from evolve.programs_db.ledger import Ledger
+
+__all__ = ["Desk", "purse_of"]
+
+_ABOUT_ONE = (400, 413, 422)  # what may be said of one request: it is too long, for instance
+_REFUSALS = 8
+
+Wasteful = Refused | Poisoned | Unanswered | Outage | Overspent
+
+
+class Desk:
+    """Where questions are put.
+
+    Args:
+        model: counts tokens, and is told what proposals cost.
+        ledger: open for writing.
+        client: answers.
+        purse: what may be spent.
+
+    Attributes:
+        unanswered: requests of which nothing came, so far in this session.
+        answered: whether any was.
+        refused: how many in a row a server has refused.
+    """
+
+    def __init__(self, model: ModelMutator, ledger: Ledger, client: Client, purse: Purse) -> None:
+        self.model = model
+        self.ledger = ledger
+        self.client = client
+        self.purse = purse
+        self.unanswered = 0
+        self.answered = False
+        self.refused = 0
+
+    def reserve(self, question: Question) -> Hold:
+        """Room in the budget for a question.
+
+        Raises:
+            Overspent: there is none.
+        """
+        count = self.model.dials.count
+        prompt = sum(count(text) for role, text in question.pieces if role != "grammar")
+        return self.purse.reserve(question.request, prompt)
+
+    def enter(self, question: Question) -> int:
+        """Write a question down before it is sent; returns the id of its entry."""
+        self.model.asked(question.kind, question.repairs)
+        return self.ledger.record_asked(question.asked())
+
+    async def put(self, question: Question, entry: int, hold: Hold) -> Answered:
+        """Send a question, and write down what comes before anyone sees it.
+
+        Raises:
+            Refused: a server says that it is wrong, and so the next will be: it has served none yet, it does not know
+                the key or the model, or it has refused many in a row.
+            Outage: no server; the question stays open, for when the run is resumed.
+        """
+        with hold:
+            try:
+                reply = await self.client.generate(question.request, hold)
+            except (Poisoned, Unanswered, Overspent) as error:
+                self.unanswered += 1
+                answered = Answered((), _wasted(error), error=str(error))
+            except Refused as error:
+                self.refused += 1
+                if error.status not in _ABOUT_ONE or not self.answered or self.refused > _REFUSALS:
+                    raise
+                answered = Answered((), _wasted(error), error=str(error))
+            except Outage as error:
+                if error.wasted != NOTHING:
+                    self.ledger.record_answered(entry, Answered((), _wasted(error), error=OUTAGE))
+                raise
+            else:
+                self.answered, self.refused = True, 0
+                usage = reply.usage if reply.counted else hold.asked
+                hold.settle(usage)
+                answered = _answered(reply, usage)
+            self.ledger.record_answered(entry, answered)
+        self.charge(question.first, question.request.n, answered.spent)
+        return answered
+
+    def charge(self, first: int, samples: int, spent: Spent) -> None:
+        """Tell the mutator what each of a request's proposals has cost."""
+        tokens = (spent.prompt + spent.completion + spent.wasted) / samples
+        for number in range(first, first + samples):
+            self.model.cost(number, tokens)
+
+
+def _wasted(error: Wasteful) -> Spent:
+    return Spent(wasted=error.wasted.tokens)
+
+
+def _answered(reply: Reply, usage: Usage) -> Answered:
+    return Answered(
+        tuple(Said(one.text, one.reasoning, one.finish) for one in reply.samples),
+        Spent(usage.prompt, usage.cached, usage.completion, usage.reasoning, reply.wasted.tokens),
+        reply.model,
+        reply.fingerprint,
+        reply.endpoint,
+        reply.attempts,
+        reply.seconds,
+    )
+
+
+def purse_of(limits: Limits, prices: Mapping[str, Price], entries: Sequence[Entry], earlier: Usage) -> Purse:
+    """The purse of a run, with all that was spent before.
+
+    Args:
+        limits: over all sessions.
+        prices: by model.
+        entries: of the ledger.
+        earlier: tokens of the probes of earlier sessions and of this one.
+    """
+    purse = Purse(limits, prices)
+    if earlier != NOTHING:
+        purse.charge(earlier)
+    for entry in entries:
+        spent = entry.spent
+        if spent.wasted:
+            purse.charge(Usage(prompt=spent.wasted), entry.model, wasted=True)
+        if spent.prompt or spent.completion:
+            used = Usage(spent.prompt, spent.cached, spent.completion, spent.reasoning)
+            purse.charge(used, entry.model, asked=Usage(spent.prompt, 0, entry.most))
+    return purse

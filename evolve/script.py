@@ -1,0 +1,177 @@
+"""The schedule of a replay: what another ledger records is drawn, answered and committed again, in the same order.
+
+No server is asked: answers come from the recording. What would be asked now is compared with what was asked then, so
+that a replay which goes another way says so at once. Knows ledgers and searches; knows no server.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from evolve.desk import Desk
+from evolve.engine import Engine
+from evolve.evaluator import Judged
+from evolve.mutators.base import Draft
+from evolve.mutators.llm import LESSONS, Question, Unusable
+from evolve.programs_db.dialogue import Answered, Asked, Dialogue, Said
+from evolve.programs_db.errors import LedgerMismatch
+from evolve.programs_db.ledger import Ledger
+from evolve.search import Pending, Standing
+
+__all__ = ["Script"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A question that was drawn again."""
+
+    question: Question
+    standing: Standing
+
+
+class Script:
+    """Repeats a recording.
+
+    Args:
+        recording: open to be read.
+        desk: keeps the books; its client is never asked.
+    """
+
+    def __init__(self, recording: Ledger, desk: Desk) -> None:
+        self.recording = recording
+        self.desk = desk
+        rows = recording.query(
+            "SELECT number, arrival, mutator, staleness, error FROM proposals ORDER BY arrival"
+        )
+        self._order = [row["number"] for row in rows]
+        self._fills: dict[int, list[tuple[int, str | None]]] = defaultdict(list)  # and why nothing was asked
+        self._asked: dict[int, list[Dialogue]] = defaultdict(list)
+        self._answers: dict[int, tuple[Asked, Answered | None]] = {}
+        self._learnt = recording.interventions(LESSONS)
+        dialogues = recording.dialogues()
+        asked = set()
+        for dialogue in dialogues:
+            self._asked[dialogue.asked.seen].append(dialogue)
+            if dialogue.asked.kind != LESSONS:
+                for number in range(dialogue.asked.first, dialogue.asked.first + dialogue.asked.samples):
+                    self._answers[number] = dialogue
+                    asked.add(number)
+        given = len(recording.run["init"])
+        for row in rows:
+            if row["number"] not in asked and row["number"] > given:
+                why = row["error"] if row["mutator"] == desk.model.name else None
+                self._fills[row["arrival"] - 1 - row["staleness"]].append((row["number"], why))
+        self._drawn: dict[int, _Drawn] = {}
+        self._coming: dict[int, asyncio.Task[tuple[Pending, Judged | None]]] = {}
+
+    async def drive(self, engine: Engine) -> None:
+        """See `Schedule.drive`."""
+        most = engine.budget.proposals
+        try:
+            for commits in range(engine.ledger.commits, len(self._order) + 1):
+                self._between(engine, commits)
+                if commits == len(self._order) or (most is not None and commits > most):
+                    break
+                number = self._order[commits]
+                if number not in self._coming:  # one of those to start from
+                    self._judge(engine, engine.search.propose(number))
+                await engine.settle(*await self._coming.pop(number))
+        finally:
+            for task in self._coming.values():
+                task.cancel()
+            await asyncio.gather(*self._coming.values(), return_exceptions=True)
+
+    def _between(self, engine: Engine, commits: int) -> None:
+        """All that was drawn while there were so many commits, in the order of numbers."""
+        events: list[tuple[int, int, Dialogue | str | None]] = [
+            *((one.asked.first, one.asked.attempt, one) for one in self._asked.get(commits, ())),
+            *((number, 0, why) for number, why in self._fills.get(commits, ())),
+        ]
+        search = engine.search
+        for number, _, what in sorted(events, key=lambda event: event[:2]):
+            if isinstance(what, Dialogue):
+                self._put(engine, what)
+            elif what is None:
+                self._judge(engine, search.propose(number))
+            else:
+                self._judge(engine, search.given_up(number, Draft.failed("", what), search.standing()))
+        for arrival, detail in self._learnt:
+            if arrival == commits:
+                engine.ledger.record_intervention(LESSONS, detail)
+                self.desk.model.learn(detail["lessons"])
+
+    def _put(self, engine: Engine, dialogue: Dialogue) -> None:
+        """Draw a question again, and take its answer from the recording."""
+        asked, answered = dialogue
+        drawn = self._again(engine, asked)
+        if (now := drawn.question.asked()) != asked:
+            self._diverged(asked, now)
+        entry = self.desk.enter(drawn.question)
+        if answered is not None:
+            engine.ledger.record_answered(entry, answered)
+            if asked.kind != LESSONS:
+                self.desk.charge(asked.first, asked.samples, answered.spent)
+        if asked.kind != LESSONS:
+            for number in range(asked.first, asked.first + asked.samples):
+                self._drawn.setdefault(number, drawn)
+                self._read(engine, number, asked)
+
+    def _again(self, engine: Engine, asked: Asked) -> _Drawn:
+        search = engine.search
+        if asked.kind == LESSONS:
+            return _Drawn(search.ask_lessons(asked.first), search.standing())
+        if asked.attempt:
+            before = self._drawn[asked.first]
+            spare = bool(asked.parameters["spare"])
+            request = replace(before.question.request, n=asked.samples)
+            question = replace(
+                before.question,
+                first=asked.first,
+                seen=asked.seen,
+                attempt=asked.attempt,
+                request=request,
+                spare=spare,
+            )
+            return replace(before, question=question)
+        question = search.ask(asked.first)
+        question = replace(question, request=replace(question.request, n=asked.samples))
+        return _Drawn(question, search.standing())
+
+    def _read(self, engine: Engine, number: int, asked: Asked) -> None:
+        """Judge what the last answer to a proposal says, once that is the one at hand."""
+        last, answered = self._answers[number]
+        if last is not asked or answered is None:
+            return
+        drawn = self._drawn[number]
+        question, search = drawn.question, engine.search
+        parents = tuple(parent.id for parent in question.parents)
+        if answered.error:
+            draft = Draft.failed(question.operator, f"no_reply: {answered.error}", parents)
+        else:
+            place = number - asked.first
+            said = answered.said[place] if place < len(answered.said) else Said(None, "", "missing")
+            try:
+                draft = self.desk.model.read(question, number, said)
+            except Unusable as why:
+                draft = Draft.failed(question.operator, str(why), parents)
+        self._judge(engine, search.answered(number, question, draft, drawn.standing))
+
+    def _judge(self, engine: Engine, pending: Pending) -> None:
+        async def judged() -> tuple[Pending, Judged | None]:
+            return pending, None if pending.job is None else await engine.judge(pending.job)
+
+        self._coming[pending.proposal.number] = asyncio.ensure_future(judged())
+
+    def _diverged(self, then: Asked, now: Asked) -> None:
+        told = ", ".join(_differences(then, now))
+        raise LedgerMismatch(
+            f"{self.recording.path}: the request for proposal {then.first} would be another one now ({told}): evolve, "
+            "a template or the score of a program has changed since it was recorded"
+        )
+
+
+def _differences(then: Asked, now: Asked) -> Iterator[str]:
+    for name in ("kind", "model", "samples", "parameters", "prompt", "seen"):
+        if getattr(then, name) != getattr(now, name):
+            yield name

@@ -1,0 +1,142 @@
+"""The servers of a run: read from a word of the user, asked whether they will do, and opened for one session.
+
+Knows endpoints and what can be said of them on a command line; knows no search.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from evolve.errors import InfrastructureError, UsageError
+from evolve.flow import Vacancies
+from evolve.llm.client import HttpClient, Patience
+from evolve.llm.dials import Dials
+from evolve.llm.endpoints import Endpoint
+from evolve.llm.pool import Observer
+from evolve.llm.probe import Finding
+from evolve.llm.records import NOTHING, Usage
+
+__all__ = ["REPLAY", "Met", "Windows", "endpoints_of", "meet", "opened"]
+
+REPLAY = "replay:"
+"""What begins the word for a ledger in the place of servers."""
+
+_OPENAI = "openai+"
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What servers say of themselves.
+
+    Args:
+        context: tokens that the shortest model takes; 0 where none says.
+        binds: whether all obey a constraint.
+        usage: tokens that asking has cost.
+        warnings: what a human should know, safe to show.
+    """
+
+    context: int
+    binds: bool
+    usage: Usage
+    warnings: tuple[str, ...] = ()
+
+
+def endpoints_of(word: str) -> tuple[Endpoint, ...]:
+    """The endpoints that a word names.
+
+    Args:
+        word: URLs with commas between them; `URL*2` has twice the weight; `openai+URL` takes the limit of tokens
+            under OpenAI's newer name, and no constraint.
+
+    Raises:
+        UsageError: it names none, or one that cannot be.
+    """
+    return tuple(_endpoint(one.strip()) for one in word.split(",") if one.strip()) or _none(word)
+
+
+def _none(word: str) -> tuple[Endpoint, ...]:
+    raise UsageError(f"--llm {word!r}: no endpoint; say auto, a URL, or replay:LEDGER")
+
+
+def _endpoint(word: str) -> Endpoint:
+    url, star, weight = word.partition("*")
+    dialect = "vllm"
+    if url.startswith(_OPENAI):
+        url, dialect = url.removeprefix(_OPENAI), "openai"
+    if "://" not in url:
+        raise UsageError(
+            f"--llm {word!r} is not understood; say auto, http://127.0.0.1:8000/v1 or replay:LEDGER"
+        )
+    try:
+        return Endpoint(url, weight=float(weight) if star else 1.0, dialect=dialect)
+    except ValueError:
+        raise UsageError(f"--llm {word!r}: the weight behind '*' is no number") from None
+
+
+async def meet(endpoints: Sequence[Endpoint], models: Sequence[str]) -> Met:
+    """Ask the servers whether they will do.
+
+    Args:
+        endpoints: all of them.
+        models: names that will be asked for.
+
+    Raises:
+        Refused: one refuses the key or the model.
+        InfrastructureError: none answers.
+    """
+    client = HttpClient(endpoints)
+    try:
+        findings = await client.probe()
+    finally:
+        await client.close()
+    good = [one for one in findings if not one.problem]
+    if not good:
+        told = "; ".join(f"{one.endpoint}: {one.problem}" for one in findings)
+        raise InfrastructureError(f"no model can be asked: {told}")
+    warnings = [f"{one.endpoint}: {one.problem}" for one in findings if one.problem]
+    warnings += [f"{one.endpoint}: {one.words}" for one in good if one.words]
+    listed = {model.name for one in good for model in one.models}
+    for name in models:
+        if name and listed and name not in listed:
+            warnings.append(
+                f"model {name!r} is listed by no server; they list {', '.join(sorted(listed)[:20])}"
+            )
+    contexts = [context for one in good for context in _contexts(one, models)]
+    usage = sum((one.usage for one in findings), NOTHING)
+    binds = all(one.constraint == "binds" for one in good)
+    return Met(min(contexts, default=0), binds, usage, tuple(warnings))
+
+
+def _contexts(finding: Finding, models: Sequence[str]) -> list[int]:
+    wanted = {name or finding.model for name in models}
+    return [model.context for model in finding.models if model.context and model.name in wanted]
+
+
+class Windows(Vacancies):
+    """The servers of a client as a schedule sees them."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    @property
+    def window(self) -> float:
+        """See `Vacancies.window`."""
+        return sum(server.window.size for server in self._client.servers if server.up)
+
+    async def vacancy(self) -> None:
+        """See `Vacancies.vacancy`."""
+        await self._client.vacancy()
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    endpoints: Sequence[Endpoint], patience: float, dials: Dials, observer: Observer | None
+) -> AsyncIterator[HttpClient]:
+    """A client for one session; leaving it aborts what is under way."""
+    tell: Callable[..., None] = observer or (lambda _: None)
+    client = HttpClient(endpoints, Patience(seconds=patience), tell)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()
