@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from evolve.budget import Budget
-from evolve.desk import Desk, purse_of
+from evolve.desk import Books, Desk, purse_of
 from evolve.engine import Schedule
 from evolve.errors import UsageError
 from evolve.flow import Flow
-from evolve.llm.client import Client
 from evolve.llm.endpoints import Endpoint
-from evolve.llm.records import NOTHING, Reply, Request, Usage
-from evolve.llm.spending import Hold, Limits
+from evolve.llm.records import NOTHING, Usage
+from evolve.llm.spending import Limits
 from evolve.options import Options
-from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.restoring import Restored
 from evolve.script import Script
@@ -58,26 +56,16 @@ class Asking:
         figures: dict[str, Any] = {}
         if self.recording is not None:
             with Ledger.read(self.recording) as recording:
-                yield Script(recording, Desk(model, book, _Nobody(), purse)), figures
+                yield Script(recording, Books(model, book)), figures
             return
         cores = Cores(options.workers, search.config.window)
-        async with opened(self.endpoints, options.patience, model.dials, options.notices) as client:
+        async with opened(self.endpoints, options.patience, options.notices) as client:
             desk = Desk(model, book, client, purse)
             flow = Flow(desk, Windows(client), cores, restored.opened, restored.lost)
             try:
                 yield flow, figures
             finally:
                 figures.update(_figures(flow, cores, desk))
-
-
-class _Nobody(Client):
-    """Answers nothing: a replay asks nobody."""
-
-    async def generate(self, request: Request, hold: Hold | None = None) -> Reply:
-        raise LedgerMismatch("a replay has come to a request that the recording does not answer")
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 def asking_of(word: str | Sequence[Endpoint], met: Met | None = None) -> Asking:

@@ -1,4 +1,4 @@
-"""How long a run may go on: proposals, seconds, requests, tokens, money, or several; a total over all of its sessions."""
+"""How long a run may go on: proposals, seconds, requests, tokens, money; a total over all of its sessions."""
 
 import re
 from collections.abc import Iterable

@@ -24,6 +24,7 @@ VERBS = {
     "eval": "score one hand-written program",
     "run": "search for better programs",
     "resume": "go on with a run",
+    "lessons": "what models have learnt in a run; replace it",
     "rescore": "evaluate a run's programs again after its problem has changed",
     "show": "tell what a run found, also while it goes on",
     "export": "write a run's best program as a file that needs no evolve",

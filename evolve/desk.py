@@ -13,7 +13,7 @@ from evolve.mutators.llm import ModelMutator, Question
 from evolve.programs_db.dialogue import OUTAGE, Answered, Entry, Said, Spent
 from evolve.programs_db.ledger import Ledger
 
-__all__ = ["Desk", "purse_of"]
+__all__ = ["Books", "Desk", "purse_of"]
 
 _ABOUT_ONE = (400, 413, 422)  # what may be said of one request: it is too long, for instance
 _REFUSALS = 8
@@ -21,8 +21,32 @@ _REFUSALS = 8
 Wasteful = Refused | Poisoned | Unanswered | Outage | Overspent
 
 
-class Desk:
-    """Where questions are put.
+class Books:
+    """Where questions are written down.
+
+    Args:
+        model: is told what is asked, and what proposals cost.
+        ledger: open for writing.
+    """
+
+    def __init__(self, model: ModelMutator, ledger: Ledger) -> None:
+        self.model = model
+        self.ledger = ledger
+
+    def enter(self, question: Question) -> int:
+        """Write a question down before it is sent; returns the id of its entry."""
+        self.model.asked(question.kind, question.repairs)
+        return self.ledger.record_asked(question.asked())
+
+    def charge(self, first: int, samples: int, spent: Spent) -> None:
+        """Tell the mutator what each of a request's proposals has cost."""
+        tokens = (spent.prompt + spent.completion + spent.wasted) / samples
+        for number in range(first, first + samples):
+            self.model.cost(number, tokens)
+
+
+class Desk(Books):
+    """Where questions are put to models.
 
     Args:
         model: counts tokens, and is told what proposals cost.
@@ -37,8 +61,7 @@ class Desk:
     """
 
     def __init__(self, model: ModelMutator, ledger: Ledger, client: Client, purse: Purse) -> None:
-        self.model = model
-        self.ledger = ledger
+        super().__init__(model, ledger)
         self.client = client
         self.purse = purse
         self.unanswered = 0
@@ -54,11 +77,6 @@ class Desk:
         count = self.model.dials.count
         prompt = sum(count(text) for role, text in question.pieces if role != "grammar")
         return self.purse.reserve(question.request, prompt)
-
-    def enter(self, question: Question) -> int:
-        """Write a question down before it is sent; returns the id of its entry."""
-        self.model.asked(question.kind, question.repairs)
-        return self.ledger.record_asked(question.asked())
 
     async def put(self, question: Question, entry: int, hold: Hold) -> Answered:
         """Send a question, and write down what comes before anyone sees it.
@@ -91,12 +109,6 @@ class Desk:
             self.ledger.record_answered(entry, answered)
         self.charge(question.first, question.request.n, answered.spent)
         return answered
-
-    def charge(self, first: int, samples: int, spent: Spent) -> None:
-        """Tell the mutator what each of a request's proposals has cost."""
-        tokens = (spent.prompt + spent.completion + spent.wasted) / samples
-        for number in range(first, first + samples):
-            self.model.cost(number, tokens)
 
 
 def _wasted(error: Wasteful) -> Spent:

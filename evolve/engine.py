@@ -9,7 +9,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from evolve.scoring import Stopped, put_together
 from evolve.search import Pending, Search
 from evolve.statement import Problem
 
-__all__ = ["Engine", "Observer", "Schedule", "signals"]
+__all__ = ["Engine", "ModelObserver", "Observer", "Schedule", "signals"]
 
 _FLUSH_COMMITS = 64
 _FLUSH_SECONDS = 0.25
@@ -34,6 +34,14 @@ class Observer(Protocol):
 
     def on_commit(self, commit: Commit, improved: bool) -> None:
         """A proposal has been committed; `improved`: it is the best of the run so far."""
+        ...
+
+
+class ModelObserver(Observer, Protocol):
+    """An observer that also wants to know how models are asked."""
+
+    def on_asking(self, state: Callable[[], Mapping[str, float]]) -> None:
+        """A session begins; `state` tells of it whenever it is called, on any thread."""
         ...
 
 
@@ -119,11 +127,11 @@ class Engine:
         return self.stopped or "budget"
 
     async def together(self, work: Iterable[Any]) -> None:
-        """Run coroutines until all are done or the session is stopped; an error of one ends the others, and is raised."""
+        """Run coroutines until all are done or the session is stopped; an error of one ends the others."""
         tasks = [asyncio.ensure_future(one) for one in work]
         halt = asyncio.create_task(self._halt.wait())
         try:
-            waiting: set[asyncio.Future[object]] = {*tasks}
+            waiting: set[asyncio.Future[Any]] = {*tasks}
             while waiting and not halt.done():
                 done, _ = await asyncio.wait({*waiting, halt}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:

@@ -109,6 +109,8 @@ class Flow:
             book.next_number, given + 1, *(1 + number for number in self._lost), *self._ends(), 1
         )
         self._cores.seconds.note(_usual_seconds(book))
+        if tell := getattr(engine.observer, "on_asking", None):
+            tell(self.state)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -123,6 +125,19 @@ class Flow:
                         group.create_task(self._fill())
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
+
+    def state(self) -> dict[str, float]:
+        """Questions that are out, and what was spent; may be asked on any thread."""
+        tally = self.desk.purse.tally
+        tokens = tally.usage.tokens + tally.wasted.tokens
+        return {
+            "in_flight": self._flying,
+            "window": self._vacancies.window,
+            "waiting": self._cores.waiting,
+            "requests": tally.requests,
+            "tokens": tokens,
+            "money": tally.money,
+        }
 
     def _ends(self) -> list[int]:
         """For each request the number after its last."""

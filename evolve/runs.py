@@ -237,7 +237,9 @@ def _session(session: _Session) -> Run:
     spent = time.process_time() - cpu + outcome.workers_cpu
     measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
     told = document(book, outcome.why, measured, outcome.finals)
-    book.end_session(outcome.why, {**told, **({"asking": outcome.figures} if outcome.figures else {})})
+    if outcome.figures:
+        told["model"] = {**told["model"], "last_session": outcome.figures}
+    book.end_session(outcome.why, told)
     return Run(book.path)
 
 

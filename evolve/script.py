@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from evolve.desk import Desk
+from evolve.desk import Books
 from evolve.engine import Engine
 from evolve.evaluator import Judged
 from evolve.mutators.base import Draft
@@ -35,12 +35,12 @@ class Script:
 
     Args:
         recording: open to be read.
-        desk: keeps the books; its client is never asked.
+        books: of the ledger that is written.
     """
 
-    def __init__(self, recording: Ledger, desk: Desk) -> None:
+    def __init__(self, recording: Ledger, books: Books) -> None:
         self.recording = recording
-        self.desk = desk
+        self.books = books
         rows = recording.query(
             "SELECT number, arrival, mutator, staleness, error FROM proposals ORDER BY arrival"
         )
@@ -60,7 +60,7 @@ class Script:
         given = len(recording.run["init"])
         for row in rows:
             if row["number"] not in asked and row["number"] > given:
-                why = row["error"] if row["mutator"] == desk.model.name else None
+                why = row["error"] if row["mutator"] == books.model.name else None
                 self._fills[row["arrival"] - 1 - row["staleness"]].append((row["number"], why))
         self._drawn: dict[int, _Drawn] = {}
         self._coming: dict[int, asyncio.Task[tuple[Pending, Judged | None]]] = {}
@@ -99,7 +99,7 @@ class Script:
         for arrival, detail in self._learnt:
             if arrival == commits:
                 engine.ledger.record_intervention(LESSONS, detail)
-                self.desk.model.learn(detail["lessons"])
+                self.books.model.learn(detail["lessons"])
 
     def _put(self, engine: Engine, dialogue: Dialogue) -> None:
         """Draw a question again, and take its answer from the recording."""
@@ -107,11 +107,11 @@ class Script:
         drawn = self._again(engine, asked)
         if (now := drawn.question.asked()) != asked:
             self._diverged(asked, now)
-        entry = self.desk.enter(drawn.question)
+        entry = self.books.enter(drawn.question)
         if answered is not None:
             engine.ledger.record_answered(entry, answered)
             if asked.kind != LESSONS:
-                self.desk.charge(asked.first, asked.samples, answered.spent)
+                self.books.charge(asked.first, asked.samples, answered.spent)
         if asked.kind != LESSONS:
             for number in range(asked.first, asked.first + asked.samples):
                 self._drawn.setdefault(number, drawn)
@@ -152,7 +152,7 @@ class Script:
             place = number - asked.first
             said = answered.said[place] if place < len(answered.said) else Said(None, "", "missing")
             try:
-                draft = self.desk.model.read(question, number, said)
+                draft = self.books.model.read(question, number, said)
             except Unusable as why:
                 draft = Draft.failed(question.operator, str(why), parents)
         self._judge(engine, search.answered(number, question, draft, drawn.standing))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from evolve.errors import InfrastructureError, UsageError
 from evolve.flow import Vacancies
 from evolve.llm.client import HttpClient, Patience
-from evolve.llm.dials import Dials
 from evolve.llm.endpoints import Endpoint
 from evolve.llm.pool import Observer
 from evolve.llm.probe import Finding
@@ -130,7 +129,7 @@ class Windows(Vacancies):
 
 @contextlib.asynccontextmanager
 async def opened(
-    endpoints: Sequence[Endpoint], patience: float, dials: Dials, observer: Observer | None
+    endpoints: Sequence[Endpoint], patience: float, observer: Observer | None
 ) -> AsyncIterator[HttpClient]:
     """A client for one session; leaving it aborts what is under way."""
     tell: Callable[..., None] = observer or (lambda _: None)

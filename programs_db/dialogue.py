@@ -228,14 +228,18 @@ def entries(db: Database) -> Iterator[Entry]:
     for row in db.execute(
         "SELECT q.id, first, samples, attempt, seen, kind, q.model, json_extract(parameters, '$.repairs'), "
         "samples * coalesce(json_extract(parameters, '$.max_tokens'), 0), r.request IS NOT NULL "
-        f"AND r.error IS NOT '{OUTAGE}', "
+        "AND r.error IS NOT :outage, "
         "coalesce(prompt_tokens, 0), coalesce(cached_tokens, 0), coalesce(completion_tokens, 0), "
         "coalesce(reasoning_tokens, 0), coalesce(wasted_tokens, 0) "
-        "FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id"
+        "FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id",
+        {"outage": OUTAGE},
     ):
-        *head, answered = row[:10]
-        first, *rest = head
-        yield Entry(first, *rest, bool(answered), Spent(*row[10:]))
+        name, first, samples, attempt, seen, kind, model, repairs, most, answered = row[:10]
+        yield Entry(
+            *(name, first, samples, attempt, seen, kind, model, repairs, most),
+            answered=bool(answered),
+            spent=Spent(*row[10:]),
+        )
 
 
 def text_of(db: Database, number: int) -> str:

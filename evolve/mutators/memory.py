@@ -148,8 +148,9 @@ class Memory:
         if len(self._failures) > _PARENTS:
             self._failures.popitem(last=False)
         tried = commit.program.source if commit.program is not None else said
-        repairable = parent is not None and tried and failure.status not in _HOPELESS
-        if repairable and self.dials.repair and not proposal.operator.startswith("repair:"):
+        if parent is None or not tried or failure.status in _HOPELESS:
+            return
+        if self.dials.repair and not proposal.operator.startswith("repair:"):
             self.repairs[proposal.number] = Repair(parent[0].program, tried, failure)
             if len(self.repairs) > _REPAIRS:
                 self.repairs.popitem(last=False)
