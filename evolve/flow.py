@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from evolve.desk import Desk
 from evolve.engine import Engine
 from evolve.llm.errors import Overspent
-from evolve.llm.lessons import read_lessons
+from evolve.llm.lessons import lesson_record, read_lessons
 from evolve.llm.spending import Hold
 from evolve.mutators.base import Draft
 from evolve.mutators.llm import LESSONS, NoQuestion, Question, Unusable
 from evolve.programs_db.dialogue import Answered, Said
 from evolve.programs_db.ledger import Ledger
 from evolve.search import Pending, Standing
-from evolve.traffic import Average, Cores, Level, wanted
+from evolve.traffic import Cores, Level, Usual, wanted
 
 __all__ = ["Flow", "Open", "Vacancies"]
 
@@ -92,7 +92,7 @@ class Flow:
         self._cores = cores
         self._opened = tuple(opened)
         self._lost = deque(lost)
-        self._latency = Average()
+        self._latency = Usual()
         self._flying = 0
         self._unsettled = 0
         self._next = 0
@@ -169,7 +169,9 @@ class Flow:
         await self._bell.wait()
 
     def _crowded(self) -> bool:
-        """Whether more answers than the evaluators can take are on their way."""
+        """Whether more answers than the evaluators can take are on their way, or have come already."""
+        if self._unsettled > 2 * self._cores.places:
+            return True
         out = self._flying + self._unsettled
         return out > 0 and out + self.desk.model.dials.samples > wanted(self._cores, self._latency.value)
 
@@ -309,10 +311,9 @@ class Flow:
         text = answered.said[0].text if answered.said else None
         lessons = read_lessons(text or "")
         if lessons:
-            self._engine.ledger.record_intervention(
-                "lessons", {"author": answered.model, "lessons": list(lessons)}
-            )
-            self.desk.model.learn(lessons)
+            told = lesson_record(lessons, self._engine.ledger.asked, answered.model)
+            self._engine.ledger.record_intervention(LESSONS, told)
+            self.desk.model.learn(told)
 
     # -- evaluating
 

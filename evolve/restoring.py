@@ -6,6 +6,7 @@ Knows ledgers and searches; starts nothing.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from evolve.errors import ProblemError
 from evolve.flow import Open
@@ -91,7 +92,9 @@ def restore_models(book: Ledger, search: Search, fingerprint: str) -> Restored:
     drawn: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
         drawn[entry.seen].append(entry)
-    learnt = {arrival: detail["lessons"] for arrival, detail in book.interventions(LESSONS)}
+    learnt: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for arrival, told in book.interventions(LESSONS):
+        learnt[arrival].append(told)
     for error in book.query(
         "SELECT number FROM proposals WHERE error IS NOT NULL AND mutator = :name", {"name": model.name}
     ):
@@ -103,8 +106,8 @@ def restore_models(book: Ledger, search: Search, fingerprint: str) -> Restored:
             standings[commits] = search.standing()
         for entry in drawn.get(commits, ()):
             model.asked(entry.kind, entry.repairs)
-        if commits in learnt:
-            model.learn(learnt[commits])
+        for told in learnt.get(commits, ()):
+            model.learn(told)
 
     seconds = 0.0
     for count, commit in enumerate(_replayed(book, search, fingerprint), 1):

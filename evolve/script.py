@@ -83,23 +83,23 @@ class Script:
             await asyncio.gather(*self._coming.values(), return_exceptions=True)
 
     def _between(self, engine: Engine, commits: int) -> None:
-        """All that was drawn while there were so many commits, in the order of numbers."""
-        events: list[tuple[int, int, Dialogue | str | None]] = [
-            *((one.asked.first, one.asked.attempt, one) for one in self._asked.get(commits, ())),
-            *((number, 0, why) for number, why in self._fills.get(commits, ())),
-        ]
+        """All that was drawn, and learnt, while there were so many commits, in the order in which it was recorded."""
         search = engine.search
-        for number, _, what in sorted(events, key=lambda event: event[:2]):
-            if isinstance(what, Dialogue):
-                self._put(engine, what)
-            elif what is None:
-                self._judge(engine, search.propose(number))
-            else:
-                self._judge(engine, search.given_up(number, Draft.failed("", what), search.standing()))
-        for arrival, detail in self._learnt:
-            if arrival == commits:
-                engine.ledger.record_intervention(LESSONS, detail)
-                self.books.model.learn(detail["lessons"])
+        for number, why in self._fills.get(commits, ()):
+            draft = None if why is None else Draft.failed("", why)
+            given_up = draft and search.given_up(number, draft, search.standing())
+            self._judge(engine, given_up or search.propose(number))
+        for dialogue in self._asked.get(commits, ()):
+            self._learn(engine, commits)
+            self._put(engine, dialogue)
+        self._learn(engine, commits)
+
+    def _learn(self, engine: Engine, commits: int) -> None:
+        """Lessons that came before the next request."""
+        while self._learnt and self._learnt[0][0] == commits and self._learnt[0][1]["asked"] == engine.ledger.asked:
+            _, told = self._learnt.pop(0)
+            engine.ledger.record_intervention(LESSONS, told)
+            self.books.model.learn(told)
 
     def _put(self, engine: Engine, dialogue: Dialogue) -> None:
         """Draw a question again, and take its answer from the recording."""

@@ -8,22 +8,25 @@ import asyncio
 import time
 from collections import deque
 
-__all__ = ["Average", "Cores", "Level", "wanted"]
+__all__ = ["Cores", "Level", "Usual", "wanted"]
 
 _AHEAD = 0.05  # seconds of work that may lie ahead of each worker
+_LATEST = 32
 _SPARE = 1.25  # replies take longer now and then
 
 
-class Average:
-    """An exponential average; None before the first number."""
+class Usual:
+    """The mean of the latest numbers without the largest ones: the first evaluation compiles, a reply gets lost."""
 
-    def __init__(self, weight: float = 0.1) -> None:
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque(maxlen=_LATEST)
         self.value: float | None = None
-        self._weight = weight
 
     def note(self, number: float) -> None:
         """Take a number."""
-        self.value = number if self.value is None else self.value + self._weight * (number - self.value)
+        self._latest.append(number)
+        kept = sorted(self._latest)[: max(1, len(self._latest) - len(self._latest) // 8)]
+        self.value = sum(kept) / len(kept)
 
 
 class Level:
@@ -66,7 +69,7 @@ class Cores:
         self.workers = workers
         self.most = max(most, 2 * workers)
         self.taken = 0
-        self.seconds = Average()
+        self.seconds = Usual()
         self.busy = Level()
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()

@@ -117,6 +117,11 @@ class Reading:
         with opening.translated(self.path):
             return list(entries(self._db))
 
+    @property
+    def asked(self) -> int:
+        """How many requests to models were recorded."""
+        return int(self._one("SELECT count(*) FROM requests"))
+
     def said(self, number: int) -> str:
         """What a model wrote last for a proposal; "" if nothing."""
         with opening.translated(self.path):

@@ -6,7 +6,7 @@ Builds that one request and reads its answer, which is text of a model like any 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from evolve.llm import telling
 from evolve.llm.facts import Failure, Shown, Statement
@@ -15,10 +15,13 @@ from evolve.llm.templates import Templates
 from evolve.llm.untrusted import defused, fenced
 from evolve.text import clean
 
-__all__ = ["LONGEST", "MOST", "Change", "condense", "read_lessons"]
+__all__ = ["HUMAN", "LONGEST", "MOST", "Change", "condense", "lesson_record", "read_lessons"]
 
 MOST: Final = 12
 """Lessons that are kept."""
+
+HUMAN: Final = "human"
+"""Who wrote lessons that no model replaces."""
 
 LONGEST: Final = 300
 """Characters of one."""
@@ -37,6 +40,18 @@ class Change:
 
     before: Shown
     after: Shown
+
+
+def lesson_record(lessons: Sequence[str], asked: int, model: str | None = None) -> dict[str, Any]:
+    """Lessons as the ledger keeps them.
+
+    Args:
+        lessons: that hold from now on.
+        asked: requests that were entered before.
+        model: who wrote them, as the server calls it; None for a human.
+    """
+    by = {"by": HUMAN} if model is None else {"by": "model", "model": model}
+    return {**by, "asked": asked, "lessons": list(lessons)}
 
 
 def condense(

@@ -6,7 +6,7 @@ run that is resumed or replayed asks what it would have asked.
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from evolve.llm.dials import Dials
 from evolve.llm.edits import EditError, apply_block, apply_choice, apply_diff
 from evolve.llm.facts import Facts, Order, facts_of
 from evolve.llm.grammar import EditPlan, plan_edits
-from evolve.llm.lessons import condense
+from evolve.llm.lessons import HUMAN, MOST, condense
 from evolve.llm.prompt import Prompt, build
 from evolve.llm.records import Constraint, Message, Request
 from evolve.llm.templates import Templates
@@ -191,7 +191,7 @@ class ModelMutator:
         )
         self.kinds = Bandit(dials.kinds)
         self.condensed = 0
-        self._learnt: tuple[str, ...] | None = None
+        self._pinned: tuple[str, ...] = ()
         self._models = {
             f"{form}@{model}" if model else form: model for model in dials.models for form in dials.formats
         }
@@ -347,9 +347,17 @@ class ModelMutator:
         )
         return Question(number, seen, 0, LESSONS, arm, (), (("user", text),), request)
 
-    def learn(self, lessons: Sequence[str]) -> None:
-        """These lessons hold from the next commit on: so it does not matter when between two commits they came."""
-        self._learnt = tuple(lessons)
+    def learn(self, told: Mapping[str, Any]) -> None:
+        """Lessons hold from now on. A model's replace those of models; a human's replace all, and stay.
+
+        Args:
+            told: as `lesson_record` makes it.
+        """
+        lessons = tuple(told["lessons"])
+        if told["by"] == HUMAN:
+            self._pinned, lessons = lessons, ()
+        others = (lesson for lesson in lessons if lesson not in self._pinned)
+        self.memory.lessons = (*self._pinned, *others)[:MOST]
 
     # -- reading
 
@@ -412,8 +420,6 @@ class ModelMutator:
         """Take a commit, after the archive has; `reward` is what it was worth."""
         proposal = commit.proposal
         self.memory.note(commit, added, archive)
-        if self._learnt is not None:
-            self.memory.lessons, self._learnt = self._learnt, None
         if proposal.mutator != NAME:
             return
         tokens = self._tokens.pop(proposal.number, 0.0)

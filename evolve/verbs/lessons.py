@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from evolve.errors import UsageError
-from evolve.llm.lessons import LONGEST, MOST, read_lessons
+from evolve.llm.lessons import LONGEST, MOST, lesson_record, read_lessons
 from evolve.programs_db.ledger import Ledger
 from evolve.terminal import out, print_json
 from evolve.text import clean
@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
         lessons = _read(args.file)
         with Ledger.open(args.ledger) as book:
             _must_ask(book)
-            book.record_intervention("lessons", {"author": "human", "lessons": lessons})
+            book.record_intervention("lessons", lesson_record(lessons, book.asked))
     with Ledger.read(args.ledger) as book:
         _must_ask(book)
         told = book.interventions("lessons")
-    nothing: tuple[int, dict[str, Any]] = (0, {"author": "", "lessons": []})
+    nothing: tuple[int, dict[str, Any]] = (0, {"by": "", "lessons": []})
     arrival, last = told[-1] if told else nothing
     if args.json:
         print_json({"commits": arrival, **last})
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if not last["lessons"]:
         console.print("no lessons yet")
         return 0
-    console.print(Text(f"by {clean(last['author'], 100)}, after {arrival} commits:", style="dim"))
+    console.print(Text(f"by {clean(last.get('model', last['by']), 100)}, after {arrival} commits:", style="dim"))
     for lesson in last["lessons"]:
         console.print(Text("- " + clean(lesson, LONGEST)))
     return 0
