@@ -41,7 +41,7 @@ class Asking:
 
     endpoints: tuple[Endpoint, ...] = ()
     recording: Path | None = None
-    met: Met = field(default_factory=lambda: Met(0, True, NOTHING))
+    met: Met = field(default_factory=lambda: Met(0, True, True, NOTHING))
 
     @contextlib.asynccontextmanager
     async def schedule(
@@ -60,7 +60,8 @@ class Asking:
             return
         cores = Cores(options.workers, search.config.window)
         async with opened(self.endpoints, options.patience, options.notices) as client:
-            desk = Desk(model, book, client, purse)
+            desk = Desk(model, book, client, purse, options.notices)
+            desk.answered = self.met.known
             flow = Flow(desk, Windows(client), cores, restored.opened, restored.lost)
             try:
                 yield flow, figures
@@ -78,7 +79,7 @@ def asking_of(word: str | Sequence[Endpoint], met: Met | None = None) -> Asking:
     Raises:
         UsageError: it cannot be understood.
     """
-    met = met or Met(0, True, NOTHING)
+    met = met or Met(0, True, True, NOTHING)
     if not isinstance(word, str):
         return Asking(tuple(word), None, met)
     if word.startswith(REPLAY):

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from evolve.llm.client import Client
 from evolve.llm.errors import Outage, Overspent, Poisoned, Refused, Unanswered
+from evolve.llm.pool import Notice, Observer
 from evolve.llm.records import NOTHING, Reply, Usage
 from evolve.llm.spending import Hold, Limits, Price, Purse
-from evolve.mutators.llm import ModelMutator, Question
+from evolve.mutators.llm import LESSONS, ModelMutator, Question
 from evolve.programs_db.dialogue import OUTAGE, Answered, Entry, Said, Spent
 from evolve.programs_db.ledger import Ledger
 
 __all__ = ["Books", "Desk", "purse_of"]
 
-_ABOUT_ONE = (400, 413, 422)  # what may be said of one request: it is too long, for instance
-_REFUSALS = 8
+_REFUSALS = 20  # in a row: the key is not valid any more, or the model is gone
 
 Wasteful = Refused | Poisoned | Unanswered | Outage | Overspent
 
@@ -38,8 +38,10 @@ class Books:
         self.model.asked(question.kind, question.repairs)
         return self.ledger.record_asked(question.asked())
 
-    def charge(self, first: int, samples: int, spent: Spent) -> None:
-        """Tell the mutator what each of a request's proposals has cost."""
+    def charge(self, kind: str, first: int, samples: int, spent: Spent) -> None:
+        """Tell the mutator what each of a request's proposals has cost; lessons are nobody's."""
+        if kind == LESSONS:
+            return
         tokens = (spent.prompt + spent.completion + spent.wasted) / samples
         for number in range(first, first + samples):
             self.model.cost(number, tokens)
@@ -53,6 +55,7 @@ class Desk(Books):
         ledger: open for writing.
         client: answers.
         purse: what may be spent.
+        observer: is told of each new kind of refusal.
 
     Attributes:
         unanswered: requests of which nothing came, so far in this session.
@@ -60,13 +63,22 @@ class Desk(Books):
         refused: how many in a row a server has refused.
     """
 
-    def __init__(self, model: ModelMutator, ledger: Ledger, client: Client, purse: Purse) -> None:
+    def __init__(
+        self,
+        model: ModelMutator,
+        ledger: Ledger,
+        client: Client,
+        purse: Purse,
+        observer: Observer | None = None,
+    ) -> None:
         super().__init__(model, ledger)
         self.client = client
         self.purse = purse
         self.unanswered = 0
         self.answered = False
         self.refused = 0
+        self._observer = observer
+        self._told: set[str] = set()
 
     def reserve(self, question: Question) -> Hold:
         """Room in the budget for a question.
@@ -82,8 +94,8 @@ class Desk(Books):
         """Send a question, and write down what comes before anyone sees it.
 
         Raises:
-            Refused: a server says that it is wrong, and so the next will be: it has served none yet, it does not know
-                the key or the model, or it has refused many in a row.
+            Refused: a server says that it is wrong, and the next will be so too: none was answered yet, or many have
+                been refused in a row. Else it is this one's fault: it is too long, for instance.
             Outage: no server; the question stays open, for when the run is resumed.
         """
         with hold:
@@ -94,8 +106,10 @@ class Desk(Books):
                 answered = Answered((), _wasted(error), error=str(error))
             except Refused as error:
                 self.refused += 1
-                if error.status not in _ABOUT_ONE or not self.answered or self.refused > _REFUSALS:
+                if not self.answered or self.refused >= _REFUSALS:
                     raise
+                self.unanswered += 1
+                self._tell(error)
                 answered = Answered((), _wasted(error), error=str(error))
             except Outage as error:
                 if error.wasted != NOTHING:
@@ -107,8 +121,14 @@ class Desk(Books):
                 hold.settle(usage)
                 answered = _answered(reply, usage)
             self.ledger.record_answered(entry, answered)
-        self.charge(question.first, question.request.n, answered.spent)
+        self.charge(question.kind, question.first, question.request.n, answered.spent)
         return answered
+
+    def _tell(self, refusal: Refused) -> None:
+        """Loudly, but not for each of a hundred in the same words."""
+        if self._observer is not None and refusal.words not in self._told:
+            self._told.add(refusal.words)
+            self._observer(Notice("refused", "", str(refusal)))
 
 
 def _wasted(error: Wasteful) -> Spent:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evolve.desk import Books
 from evolve.errors import ProblemError
 from evolve.flow import Open
 from evolve.mutators.llm import LESSONS, ModelMutator, question_of
@@ -88,7 +89,9 @@ def restore_models(book: Ledger, search: Search, fingerprint: str) -> Restored:
     waiting = [number for number in last if number not in committed]
     standings: dict[int, Standing] = {}
     wanted = {first[number].seen for number in waiting}
-    _charge(model, entries)
+    books = Books(model, book)
+    for entry in entries:
+        books.charge(entry.kind, entry.first, entry.samples, entry.spent)
     drawn: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
         drawn[entry.seen].append(entry)
@@ -140,16 +143,6 @@ def _covering(entries: Sequence[Entry]) -> tuple[dict[int, Entry], dict[int, Ent
             first.setdefault(number, entry)
             last[number] = entry
     return first, last
-
-
-def _charge(model: ModelMutator, entries: Sequence[Entry]) -> None:
-    """What each proposal has cost; that of open ones too, whose answers are there."""
-    for entry in entries:
-        spent = entry.spent
-        tokens = (spent.prompt + spent.completion + spent.wasted) / entry.samples
-        if entry.kind != LESSONS and tokens:
-            for number in range(entry.first, entry.first + entry.samples):
-                model.cost(number, tokens)
 
 
 def _opened(

@@ -94,7 +94,9 @@ def run(
         seed, config, init = recorded["seed"], Config.of(recorded["config"]), recorded["init"]
         dials = Dials.of(recorded["llm"])
     elif asking is None and (dials is not None or budget.needs_model):
-        raise UsageError("dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)")
+        raise UsageError(
+            "dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)"
+        )
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: a number from 0 to 2**63 - 1")
     path = Path(ledger) if ledger is not None else free_name(problem.name, seed)

@@ -96,7 +96,11 @@ class Script:
 
     def _learn(self, engine: Engine, commits: int) -> None:
         """Lessons that came before the next request."""
-        while self._learnt and self._learnt[0][0] == commits and self._learnt[0][1]["asked"] == engine.ledger.asked:
+        while (
+            self._learnt
+            and self._learnt[0][0] == commits
+            and self._learnt[0][1]["asked"] == engine.ledger.asked
+        ):
             _, told = self._learnt.pop(0)
             engine.ledger.record_intervention(LESSONS, told)
             self.books.model.learn(told)
@@ -110,8 +114,7 @@ class Script:
         entry = self.books.enter(drawn.question)
         if answered is not None:
             engine.ledger.record_answered(entry, answered)
-            if asked.kind != LESSONS:
-                self.books.charge(asked.first, asked.samples, answered.spent)
+            self.books.charge(asked.kind, asked.first, asked.samples, answered.spent)
         if asked.kind != LESSONS:
             for number in range(asked.first, asked.first + asked.samples):
                 self._drawn.setdefault(number, drawn)

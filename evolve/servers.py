@@ -30,12 +30,14 @@ class Met:
     Args:
         context: tokens that the shortest model takes; 0 where none says.
         binds: whether all obey a constraint.
+        known: whether each model that will be asked is one that a server has answered for, or lists.
         usage: tokens that asking has cost.
         warnings: what a human should know, safe to show.
     """
 
     context: int
     binds: bool
+    known: bool
     usage: Usage
     warnings: tuple[str, ...] = ()
 
@@ -103,7 +105,8 @@ async def meet(endpoints: Sequence[Endpoint], models: Sequence[str]) -> Met:
     contexts = [context for one in good for context in _contexts(one, models)]
     usage = sum((one.usage for one in findings), NOTHING)
     binds = all(one.constraint == "binds" for one in good)
-    return Met(min(contexts, default=0), binds, usage, tuple(warnings))
+    known = all(not name or name in listed for name in models)
+    return Met(min(contexts, default=0), binds, known, usage, tuple(warnings))
 
 
 def _contexts(finding: Finding, models: Sequence[str]) -> list[int]:

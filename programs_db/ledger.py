@@ -254,11 +254,15 @@ class Ledger(Reading):
             self._low += 1
 
     def record_asked(self, asked: Asked) -> int:
-        """Write a request to a model, at once; returns the id that its reply is recorded under.
+        """Write a request to a model, at once, after all commits that it has seen.
+
+        Returns:
+            The id that its reply is recorded under.
 
         Raises:
             LedgerError: this attempt at these proposals was recorded before.
         """
+        self.flush()
         stamp = Stamp(*self._writing(), time.time())
         with self._transaction():
             return insert_asked(self._db, asked, stamp)

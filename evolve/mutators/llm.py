@@ -376,7 +376,6 @@ class ModelMutator:
         if said.text is None or not said.text.strip():
             cut = "The reply ended while still thinking." if said.reasoning else "The reply was empty."
             raise Unusable("truncated" if said.reasoning else "empty", cut)
-        self.memory.said(number, said.text)
         try:
             block = self._applied(question, said.text)
             program = program_of(block, self.problem.entry)
@@ -385,8 +384,10 @@ class ModelMutator:
                 raise Unusable(
                     "truncated" if said.finish == "length" else error.name, error.message
                 ) from None
+            self.memory.said(number, said.text)
             return Draft.failed(question.operator, str(error), ids)
         except SourceError as error:
+            self.memory.said(number, said.text)
             return Draft.failed(question.operator, f"syntax: {error}", ids)
         constants = len(tunable(program.source, self.problem.entry))
         return Draft(

@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if not last["lessons"]:
         console.print("no lessons yet")
         return 0
-    console.print(Text(f"by {clean(last.get('model', last['by']), 100)}, after {arrival} commits:", style="dim"))
+    console.print(
+        Text(f"by {clean(last.get('model', last['by']), 100)}, after {arrival} commits:", style="dim")
+    )
     for lesson in last["lessons"]:
         console.print(Text("- " + clean(lesson, LONGEST)))
     return 0

@@ -52,7 +52,9 @@ def test_a_run_improves_the_seed_and_records_every_answer(toy, server, tmp_path)
     assert document["best"]["value"] < document["seed_program"]["value"]
     assert {row.partition(":")[2] for row in document["model"]["operators"]} == {"diff", "block", "grammar"}
     counts = server.counts
-    probe = json.loads(Ledger.read(tmp_path / "a.db").query("SELECT machine FROM sessions")[0]["machine"])["probe"]
+    probe = json.loads(Ledger.read(tmp_path / "a.db").query("SELECT machine FROM sessions")[0]["machine"])[
+        "probe"
+    ]
     assert spent.prompt + probe["prompt"] == counts.prompt
     assert spent.completion + probe["completion"] == counts.completion
     assert document["tokens"]["prompt"] == spent.prompt > 0
@@ -76,7 +78,9 @@ def test_a_replay_needs_no_server_and_gives_the_same_content(toy, server, tmp_pa
 
 
 def test_a_replay_of_a_run_that_was_stopped_in_its_midst_gives_the_same_content(toy, server, tmp_path):
-    first = run(toy, tmp_path / "a.db", server, Dials(lessons=20, max_tokens=200), seconds=1.0)
+    first = run(
+        toy, tmp_path / "a.db", server, Dials(lessons=20, max_tokens=200, syntactic=False), seconds=1.0
+    )
     with Ledger.read(tmp_path / "a.db") as book:
         assert any(one.answered is None for one in book.dialogues()), "nothing was in flight"
     again = evolve.run(toy, ledger=tmp_path / "b.db", llm=f"replay:{tmp_path / 'a.db'}", workers=1)
@@ -106,7 +110,9 @@ def test_a_replay_that_would_ask_something_else_says_so(toy, server, tmp_path):
         changed = file.read().replace("Come as close to 0.7", "Come near 0.7")
     with open(toy, "w") as file:
         file.write(changed)
-    with pytest.raises(evolve.programs_db.errors.LedgerMismatch, match=r"proposal 1 would be another one now \(.*prompt"):
+    with pytest.raises(
+        evolve.programs_db.errors.LedgerMismatch, match=r"proposal 1 would be another one now \(.*prompt"
+    ):
         evolve.run(toy, ledger=tmp_path / "b.db", llm=f"replay:{tmp_path / 'a.db'}", workers=1)
 
 
@@ -174,7 +180,11 @@ def test_a_budget_of_money_needs_prices_and_is_kept(toy, server, tmp_path):
     with pytest.raises(UsageError, match="prices"):
         run(toy, tmp_path / "a.db", server, budget=Budget(money=0.01))
     found = run(
-        toy, tmp_path / "b.db", server, budget=Budget(money=0.05), prices={"": Price(prompt=1.0, completion=2.0)}
+        toy,
+        tmp_path / "b.db",
+        server,
+        budget=Budget(money=0.05),
+        prices={"": Price(prompt=1.0, completion=2.0)},
     )
     assert 0.02 < found.document["model"]["last_session"]["money"] <= 0.05
 
@@ -211,7 +221,18 @@ def test_lessons_are_shown_and_replaced(toy, server, tmp_path, capsys):
 
 
 def test_the_command_line_tells_what_models_cost(toy, server, tmp_path, capsys):
-    words = ["run", toy, "--llm", server.url, "--budget", "40", "--ledger", str(tmp_path / "a.db"), "--workers", "1"]
+    words = [
+        "run",
+        toy,
+        "--llm",
+        server.url,
+        "--budget",
+        "40",
+        "--ledger",
+        str(tmp_path / "a.db"),
+        "--workers",
+        "1",
+    ]
     assert main([*words, "--ask", "max_tokens=200", "--ask", "syntactic=no"]) == 0
     out = capsys.readouterr().out
     assert "models: 40 requests" in out
