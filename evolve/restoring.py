@@ -4,7 +4,7 @@ Knows ledgers and searches; starts nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +75,30 @@ def _replayed(book: Ledger, search: Search, fingerprint: str) -> Iterator[Commit
         yield commit
 
 
+class _Between:
+    """What happened between two commits, as the mutator has to be told again."""
+
+    def __init__(self, book: Ledger, search: Search, wanted: Set[int]) -> None:
+        self.standings: dict[int, Standing] = {}
+        self._search = search
+        self._wanted = wanted
+        self._drawn: dict[int, list[Entry]] = defaultdict(list)
+        self._learnt: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for entry in book.entries():
+            self._drawn[entry.seen].append(entry)
+        for arrival, told in book.interventions(LESSONS):
+            self._learnt[arrival].append(told)
+
+    def tell(self, model: ModelMutator, commits: int) -> None:
+        """There are so many commits now."""
+        if commits in self._wanted:
+            self.standings[commits] = self._search.standing()
+        for entry in self._drawn.get(commits, ()):
+            model.asked(entry.kind, entry.repairs)
+        for told in self._learnt.get(commits, ()):
+            model.learn(told)
+
+
 def restore_models(book: Ledger, search: Search, fingerprint: str) -> Restored:
     """Bring a search with a model to where the ledger ends, and find what it had asked for.
 
@@ -87,49 +111,32 @@ def restore_models(book: Ledger, search: Search, fingerprint: str) -> Restored:
     first, last = _covering(entries)
     committed = {row["number"] for row in book.query("SELECT number FROM proposals")}
     waiting = [number for number in last if number not in committed]
-    standings: dict[int, Standing] = {}
-    wanted = {first[number].seen for number in waiting}
-    books = Books(model, book)
-    for entry in entries:
-        books.charge(entry.kind, entry.first, entry.samples, entry.spent)
-    drawn: dict[int, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        drawn[entry.seen].append(entry)
-    learnt: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for arrival, told in book.interventions(LESSONS):
-        learnt[arrival].append(told)
-    for error in book.query(
-        "SELECT number FROM proposals WHERE error IS NOT NULL AND mutator = :name", {"name": model.name}
-    ):
-        model.memory.said(error["number"], book.said(error["number"]))
-
-    def between(commits: int) -> None:
-        """What happened while there were so many commits."""
-        if commits in wanted:
-            standings[commits] = search.standing()
-        for entry in drawn.get(commits, ()):
-            model.asked(entry.kind, entry.repairs)
-        for told in learnt.get(commits, ()):
-            model.learn(told)
-
+    _recall(book, model, entries)
+    between = _Between(book, search, {first[number].seen for number in waiting})
     seconds = 0.0
     for count, commit in enumerate(_replayed(book, search, fingerprint), 1):
         seconds = max(seconds, commit.proposal.elapsed)
-        between(count)
+        between.tell(model, count)
     groups: dict[int, list[int]] = defaultdict(list)
     for number in waiting:
         groups[last[number].id].append(number)
     opened = tuple(
-        _opened(book, model, last[numbers[0]], standings[first[numbers[0]].seen], numbers)
+        _opened(book, model, last[numbers[0]], between.standings[first[numbers[0]].seen], numbers)
         for numbers in groups.values()
     )
-    top = max(committed | set(last), default=0)
-    lost = (
-        number
-        for number in range(len(search.init) + 1, top)
-        if number not in committed and number not in last
-    )
+    known = committed | set(last)
+    lost = (number for number in range(len(search.init) + 1, max(known, default=0)) if number not in known)
     return Restored(opened, tuple(lost), seconds)
+
+
+def _recall(book: Ledger, model: ModelMutator, entries: Sequence[Entry]) -> None:
+    """What answers have cost, and what those said that made no program."""
+    books = Books(model, book)
+    for entry in entries:
+        books.charge(entry.kind, entry.first, entry.samples, entry.spent)
+    failed = "SELECT number FROM proposals WHERE error IS NOT NULL AND mutator = :name"
+    for row in book.query(failed, {"name": model.name}):
+        model.memory.said(row["number"], book.said(row["number"]))
 
 
 def _covering(entries: Sequence[Entry]) -> tuple[dict[int, Entry], dict[int, Entry]]:

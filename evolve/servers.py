@@ -3,6 +3,7 @@
 Knows endpoints and what can be said of them on a command line; knows no search.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ REPLAY = "replay:"
 """What begins the word for a ledger in the place of servers."""
 
 _OPENAI = "openai+"
+_PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,7 @@ async def meet(endpoints: Sequence[Endpoint], models: Sequence[str]) -> Met:
         Refused: one refuses the key or the model.
         InfrastructureError: none answers.
     """
-    client = HttpClient(endpoints)
-    try:
-        findings = await client.probe()
-    finally:
-        await client.close()
+    findings, usage = await _probed(endpoints)
     good = [one for one in findings if not one.problem]
     if not good:
         told = "; ".join(f"{one.endpoint}: {one.problem}" for one in findings)
@@ -103,10 +101,29 @@ async def meet(endpoints: Sequence[Endpoint], models: Sequence[str]) -> Met:
                 f"model {name!r} is listed by no server; they list {', '.join(sorted(listed)[:20])}"
             )
     contexts = [context for one in good for context in _contexts(one, models)]
-    usage = sum((one.usage for one in findings), NOTHING)
     binds = all(one.constraint == "binds" for one in good)
     known = all(not name or name in listed for name in models)
     return Met(min(contexts, default=0), binds, known, usage, tuple(warnings))
+
+
+async def _probed(endpoints: Sequence[Endpoint]) -> tuple[list[Finding], Usage]:
+    """What each endpoint says, and what all asking has cost; who failed is asked again, who is not there is not."""
+    findings: dict[str, Finding] = {}
+    usage, left = NOTHING, tuple(endpoints)
+    for pause in (*_PAUSES, None):
+        client = HttpClient(left)
+        try:
+            found = await client.probe()
+        finally:
+            await client.close()
+        findings.update((one.endpoint, one) for one in found)
+        usage = sum((one.usage for one in found), usage)
+        again = {one.endpoint for one in found if one.problem and not one.problem.startswith("unreachable")}
+        left = tuple(one for one in left if one.url in again)
+        if not left or pause is None:
+            break
+        await asyncio.sleep(pause)
+    return [findings[one.url] for one in endpoints], usage
 
 
 def _contexts(finding: Finding, models: Sequence[str]) -> list[int]:

@@ -274,7 +274,8 @@ class HttpClient:
     async def _pause(self, pool: Pool, errand: Errand) -> None:
         """Elsewhere at once; where there is no elsewhere, after a while."""
         if errand.failures and not pool.elsewhere(errand):
-            await asyncio.sleep(self._backoff(errand.failures - 1))
+            # A missed deadline counts as several failures, but it has taken its time already.
+            await asyncio.sleep(self._backoff(min(errand.failures, errand.attempts) - 1))
 
     def _backoff(self, failures: int) -> float:
         return self.patience.backoff(failures, self._rng)

@@ -9,6 +9,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable
+from functools import lru_cache
 
 from evolve.llm.grammar import EditPlan
 from evolve.llm.hunks import apply_hunks, elided, is_hunk, read_hunks
@@ -315,7 +316,7 @@ def _checked(text: str, block: str, entry: str) -> str:
         raise EditError(
             "entry_missing", f"The code defines no function '{entry}' at its top level."
         ) from None
-    wanted, given = _signature(find_entry(parse(block), entry)), _signature(function)
+    wanted, given = _wanted(block, entry), _signature(function)
     if wanted != given:
         raise EditError(
             "entry_changed",
@@ -324,6 +325,11 @@ def _checked(text: str, block: str, entry: str) -> str:
     if hashes(text).canonical == hashes(block).canonical:
         raise EditError("unchanged", "The new block does what the parent does; change what it computes.")
     return text if text.endswith("\n") else text + "\n"
+
+
+@lru_cache(maxsize=256)
+def _wanted(block: str, entry: str) -> str:
+    return _signature(find_entry(parse(block), entry))
 
 
 def _signature(function: ast.FunctionDef) -> str:

@@ -68,7 +68,9 @@ def test_a_run_survives_a_fault_of_three_replies_in_ten(toy, tmp_path, fault):
         assert model["asked_again"] > 0
     if fault in ("billed_500", "billed_empty"):
         assert tokens["wasted"] > 0
-    print(f"{fault}: {tokens['wasted']} tokens wasted of {sum(tokens.values())}, {model['asked_again']} asked again")
+    print(
+        f"{fault}: {tokens['wasted']} tokens wasted of {sum(tokens.values())}, {model['asked_again']} asked again"
+    )
 
 
 def test_servers_that_die_and_return_cost_no_proposal(toy, tmp_path):
@@ -143,7 +145,18 @@ def test_an_outage_for_good_ends_with_exit_3_and_a_ledger_that_goes_on(toy, tmp_
 
         thread = threading.Thread(target=end)
         thread.start()
-        words = ["run", toy, "--llm", server.url, "--budget", "100", "--ledger", str(ledger), "--workers", "1"]
+        words = [
+            "run",
+            toy,
+            "--llm",
+            server.url,
+            "--budget",
+            "100",
+            "--ledger",
+            str(ledger),
+            "--workers",
+            "1",
+        ]
         asks = ["--ask", "max_tokens=200", "--ask", "syntactic=no", "--ask", "lessons=0", "--patience", "1.5"]
         assert main([*words, *asks]) == 3
         thread.join()
@@ -158,6 +171,8 @@ def test_an_outage_for_good_ends_with_exit_3_and_a_ledger_that_goes_on(toy, tmp_
 
 
 def test_servers_that_were_never_there_are_said_at_once(toy, tmp_path):
-    with pytest.raises(InfrastructureError, match="no model can be asked: http://127.0.0.1:9/v1: unreachable"):
+    with pytest.raises(
+        InfrastructureError, match=r"no model can be asked: http://127.0.0.1:9/v1: unreachable"
+    ):
         evolve.run(toy, ledger=tmp_path / "a.db", llm="http://127.0.0.1:9/v1", proposals=10)
     assert not (tmp_path / "a.db").exists()
