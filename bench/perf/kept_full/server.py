@@ -34,7 +34,7 @@ class _Job:
     def __init__(self, samples: int, done: "asyncio.Future[None]") -> None:
         self.left = samples
         self.done = done
-        self.timers: set[asyncio.TimerHandle] = set()
+        self.timers: list[asyncio.TimerHandle] = []  # no set: those of one moment are equal
 
 
 class Slots:
@@ -86,7 +86,7 @@ class Slots:
         while self._waiting and self.running < self.count:
             job = self._waiting.popleft()
             self.running += 1
-            job.timers.add(self._loop.call_at(due, self._finish, job, due))
+            job.timers.append(self._loop.call_at(due, self._finish, job, due))
 
     def _finish(self, job: _Job, due: float) -> None:
         now = self.advance()
