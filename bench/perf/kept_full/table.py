@@ -84,16 +84,18 @@ def _growth(rows: Sequence[Row]) -> str:
     places = sorted({(band["from"], band["to"]) for row in rows for band in row["bands"]})
     # A last band that a run did not reach the end of has an end of its own.
     starts = sorted({low for low, _ in places})
-    head = ("CPU ms a program (programs/s), by programs before it", "engine", *(f"{low:,}" for low in starts))
+    head = ("CPU ms a program (programs/s, in flight)", "engine", *(f"from {low:,}" for low in starts))
     body = []
     for row in rows:
         found = {band["from"]: band for band in row["bands"]}
-        cells = [
-            f"{found[low]['cpu_ms']:.1f} ({found[low]['rate']:.0f})" if low in found else "" for low in starts
-        ]
+        cells = [_band(found[low]) if low in found else "" for low in starts]
         if found:
             body.append((_server(row), row["contender"], *cells))
     return _lines(head, body)
+
+
+def _band(band: Mapping[str, float]) -> str:
+    return f"{band['cpu_ms']:.1f} ({band['rate']:.0f}, {band['in_flight']:.1f})"
 
 
 def _evaluators(rows: Sequence[Row]) -> str:
