@@ -182,6 +182,14 @@ def test_figures_are_those_of_the_steady_part(harness):
     assert re.search(r"\| 8 slots, 200 ms \| x \| 7\.0 \(7\.7\) \| 40\.0 ", harness("table").tables([told]))
 
 
+def test_evaluators_are_busy_as_far_as_programs_were_made(harness):
+    setting = harness("settings").SETTINGS["busy"]
+    told = harness("figures").row("x", ("busy", setting), course_of(harness, 60, 4, 0.2), 2.0)
+    assert told["evaluators_busy"] == pytest.approx(4 * 0.42 / 2)
+    assert told["evaluators_busy_of_left"] == pytest.approx(4 * 0.42 / (2 - 0.8 + 0.004))
+    assert "| x | 4.00 (4.76) | 84.0 % (139.5 %) | 2 |" in harness("table").tables([told])
+
+
 def test_a_run_that_was_too_short_is_no_figure(harness):
     setting = harness("settings").SETTINGS["8"]
     with pytest.raises(SystemExit, match="too few for a steady part"):

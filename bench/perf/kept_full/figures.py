@@ -49,6 +49,10 @@ def row(name: str, setting: tuple[str, Setting], course: Course, warm: float) ->
         "steady_to": last.made,
         **span,
         "evaluators_busy": span["rate"] * asked.busy / CORES if asked.busy else None,
+        # The same where others took a part of the cores: of what they left.
+        "evaluators_busy_of_left": span["rate"] * asked.busy / max(CORES - span["other_cores"], 0.01)
+        if asked.busy
+        else None,
         "unrecorded": _unrecorded(steady),
         "bands": _bands(course.samples),
         "pss_mb": course.proportional / 1e6,

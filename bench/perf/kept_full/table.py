@@ -117,7 +117,7 @@ def _evaluators(rows: Sequence[Row]) -> str:
                 f"{row['busy']:g} s, {_server(row)}",
                 row["contender"],
                 f"{row['rate']:.2f} ({_asked(row).ceiling:.2f})",
-                f"{100 * row['evaluators_busy']:.1f} %",
+                f"{100 * row['evaluators_busy']:.1f} % ({100 * row['evaluators_busy_of_left']:.1f} %)",
                 str(row["unrecorded"]),
                 f"{row['in_flight']:.1f}",
                 f"{row['other_cores']:.2f}",
