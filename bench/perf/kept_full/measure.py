@@ -19,9 +19,10 @@ from bench.perf.kept_full.contenders import ROOT, Contender, Job
 from bench.perf.kept_full.settings import Setting
 from bench.perf.kept_full.tree import Disk, Taken, disk, memory, taken
 
-__all__ = ["Course", "Sample", "follow"]
+__all__ = ["Course", "Sample", "follow", "settle"]
 
 _INTERVAL = 0.5  # seconds between two looks
+_QUIET = 3.0  # seconds for which it must be quiet before a run
 _MEMORY = 2.0  # seconds between two looks at memory: the kernel walks all page tables for one
 
 
@@ -83,6 +84,22 @@ def served(setting: Setting) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def settle(cores: float, patience: float) -> float:
+    """Wait until this machine does little else; returns how many cores others took at the last look.
+
+    Args:
+        cores: below which it is quiet.
+        patience: seconds after which it is taken as it is.
+    """
+    end = time.monotonic() + patience
+    while True:
+        before, at = _machine(), time.monotonic()
+        time.sleep(_QUIET)
+        others = (_machine() - before) / (time.monotonic() - at)
+        if others < cores or time.monotonic() > end:
+            return others
 
 
 def follow(

@@ -94,18 +94,18 @@ class OpenEvolve:
         command: its `openevolve-run`.
         process: whether each program gets a process of its own.
         rewrite: whether the model writes whole programs; SEARCH/REPLACE is its default.
-        workers: parallel evaluations; None is as many as the server has slots.
+        wide: parallel evaluations for each slot of the server.
     """
 
     command: Path
     process: bool = False
     rewrite: bool = False
-    workers: int | None = None
+    wide: float = 1.0
 
     @property
     def name(self) -> str:
         """What differs from its usual settings is said."""
-        more = [f"{self.workers} workers"] if self.workers else []
+        more = [f"{self.wide:g} workers a slot"] if self.wide != 1.0 else []
         more += ["a process each"] if self.process else []
         more += ["whole programs"] if self.rewrite else []
         return ", ".join([f"OpenEvolve {VERSION}", *more])
@@ -136,7 +136,7 @@ class OpenEvolve:
                 "models": [{"name": "fake", "weight": 1.0}],
             },
             "evaluator": {
-                "parallel_evaluations": self.workers or job.setting.slots,
+                "parallel_evaluations": round(self.wide * job.setting.slots),
                 "cascade_evaluation": False,
             },
         }
