@@ -1,9 +1,10 @@
 """OpenEvolve from PyPI, in a virtual environment of its own, on the same problem and server.
 
-Its settings are its defaults, but for these, at which it was fastest: as many parallel evaluations as the server has
-slots (each is a process that asks the model and then evaluates: `evaluator.parallel_evaluations` of its
-configs/default_config.yaml), and no cascade, which its own log advises where an evaluator has no stages. As in its
-examples, programs are called within those processes; `process` gives each program one of its own, forked.
+Its settings are its defaults, but for two: as many parallel evaluations as the server has slots (each is a process that
+asks the model and then evaluates; `evaluator.parallel_evaluations` of its configs/default_config.yaml), and no cascade,
+as its log advises where an evaluator has no stages. Half as many workers again, or whole programs in place of
+SEARCH/REPLACE, made it no faster. As in its examples, programs are called within those workers, which is the cheapest;
+`process` gives each program a process of its own, forked.
 """
 
 import json
