@@ -2,9 +2,10 @@
 
 Its settings are its defaults, but for two: as many parallel evaluations as the server has slots (each is a process that
 asks the model and then evaluates; `evaluator.parallel_evaluations` of its configs/default_config.yaml), and no cascade,
-as its log advises where an evaluator has no stages. Half as many workers again, or whole programs in place of
-SEARCH/REPLACE, made it no faster. As in its examples, programs are called within those workers, which is the cheapest;
-`process` gives each program a process of its own, forked.
+as its log advises where an evaluator has no stages. With half as many workers again, or whole programs in place of
+SEARCH/REPLACE, it was not clearly faster in three runs each at 32 slots, on a machine that others used too: `wide` and
+`rewrite` try it again. As in its examples, programs are called within those workers, which is the cheapest; `process`
+gives each program a process of its own, forked.
 """
 
 import json
