@@ -127,7 +127,9 @@ def test_who_is_cancelled_frees_the_servers_slot_within_two_seconds(real_vllm):
         await client.close()
         return freed
 
-    assert asyncio.run(run()) <= 2.0
+    freed, grown = gained(real_vllm, lambda: asyncio.run(run()))
+    assert freed <= 2.0
+    assert grown["generation_tokens_total"] < 4_000
 
 
 # ---- adapters
@@ -135,9 +137,9 @@ def test_who_is_cancelled_frees_the_servers_slot_within_two_seconds(real_vllm):
 
 def test_an_adapter_is_a_model_that_can_be_named(real_vllm):
     plain = ask("say hello to them all", max_tokens=24, sampling={"temperature": 0.0})
-    replies = answers(
-        real_vllm, [plain, replace(plain, model=ADAPTER), replace(plain, model=real_vllm.model)]
-    )
+    requests = [plain, replace(plain, model=ADAPTER), replace(plain, model=real_vllm.model)]
+    # One after the other: on a CPU, vLLM 0.32 lends an adapter to whatever else is in its batch.
+    replies = answers(real_vllm, requests, together=1)
     assert [reply.model for reply in replies] == [real_vllm.model, ADAPTER, real_vllm.model]
     assert replies[0].samples == replies[2].samples
     assert replies[0].samples != replies[1].samples
