@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -15,8 +16,11 @@ from evolve.serving.plan import Command
 from evolve.serving.process import Process
 from evolve.text import clean
 
-__all__ = ["Care", "Keeper", "Said", "Stage"]
+__all__ = ["Care", "Keeper", "Said", "Stage", "guesses"]
 
+_GUESSED = re.compile(
+    r"^vllm:spec_decode_num_(draft|accepted)_tokens_total(?:\{[^}\n]*\})? (\d[\d.e+]*)$", re.MULTILINE
+)
 _LOOK = 0.25  # seconds between two looks at a server that is starting
 
 
@@ -59,7 +63,7 @@ class Said:
     """Something that happened to a server.
 
     Args:
-        kind: "starting", "ready", "warning", "died", "gave up", "draining" or "ended".
+        kind: "starting", "ready", "warning", "died", "gave up", "note", "draining" or "ended".
         url: of the server.
         words: what happened, safe to show; may have several lines.
     """
@@ -142,6 +146,7 @@ class Keeper:
         hurried = asyncio.create_task(hurry.wait())
         try:
             if process.running and self._ready_since is not None and not hurry.is_set():
+                await self._tell_guesses()
                 self._say("draining", f"what is under way has {drain:g} s")
                 process.terminate()
                 await asyncio.wait({ended, hurried}, timeout=drain + 10, return_when=asyncio.FIRST_COMPLETED)
@@ -151,6 +156,15 @@ class Keeper:
                 process.kill()
             await asyncio.shield(ended)
         self._say("ended", "")
+
+    async def _tell_guesses(self) -> None:
+        """Say how much of its speculation was worth it, if it speculates."""
+        try:
+            data = await self._transport.get(self.endpoint, self.endpoint.root + "/metrics", 2.0)
+        except (Refused, Failure):
+            return
+        if words := guesses(data.decode("utf-8", "replace")):
+            self._say("note", words)
 
     def _say(self, kind: str, words: str) -> None:
         self._tell(Said(kind, self.endpoint.url, self.endpoint.scrub(clean(words, 6_000))))
@@ -219,6 +233,17 @@ class Keeper:
         except (Refused, Failure) as error:
             return str(error)
         return ""
+
+
+def guesses(metrics: str) -> str:
+    """The share of guessed tokens that were accepted, from the text of `/metrics`; "" if none were guessed."""
+    sums = {"draft": 0.0, "accepted": 0.0}
+    for name, value in _GUESSED.findall(metrics):
+        sums[name] += float(value)
+    if not sums["draft"]:
+        return ""
+    share = sums["accepted"] / sums["draft"]
+    return f"{share:.0%} of {sums['draft']:,.0f} guessed tokens were accepted"
 
 
 def _told_end(code: int, process: Process) -> str:

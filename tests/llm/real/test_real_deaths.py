@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,9 +55,9 @@ def test_requests_of_an_engine_that_is_killed_are_answered_once_each_by_the_next
 @pytest.mark.slow
 def test_the_command_serves_drains_and_leaves_nothing(vllm_program, tiny_model, tmp_path):
     environment = {**os.environ, "EVOLVE_VLLM": str(vllm_program), "EVOLVE_SERVE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "evolve", "serve", str(tiny_model[0]), "--gpus", "none", "--drain", "60"]
+    command = [sys.executable, "-m", "evolve", "serve", str(tiny_model[0]), "--profile", "edit"]
     process = subprocess.Popen(
-        [*command, "--json", "--", *EXTRA],
+        [*command, "--gpus", "none", "--drain", "60", "--json", "--", *EXTRA],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -89,4 +90,5 @@ def test_the_command_serves_drains_and_leaves_nothing(vllm_program, tiny_model, 
     _, said = process.communicate()
     assert process.returncode == 0, said
     assert "draining" in said
+    assert re.search(r"\d+% of [\d,]+ guessed tokens were accepted", said), said
     assert discovered(tmp_path) == []
