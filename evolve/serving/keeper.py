@@ -21,6 +21,7 @@ __all__ = ["Care", "Keeper", "Said", "Stage", "guesses"]
 _GUESSED = re.compile(
     r"^vllm:spec_decode_num_(draft|accepted)_tokens_total(?:\{[^}\n]*\})? (\d[\d.e+]*)$", re.MULTILINE
 )
+_LAST = 30.0  # seconds that the kernel gets to end what was killed: a driver that hangs may never let go
 _LOOK = 0.25  # seconds between two looks at a server that is starting
 
 
@@ -154,8 +155,12 @@ class Keeper:
             hurried.cancel()
             if not ended.done():
                 process.kill()
-            await asyncio.shield(ended)
-        self._say("ended", "")
+            await asyncio.wait({ended}, timeout=_LAST)
+            ended.cancel()
+        left = process.running
+        self._say(
+            "warning" if left else "ended", f"its process group {process.pid} does not end" if left else ""
+        )
 
     async def _tell_guesses(self) -> None:
         """Say how much of its speculation was worth it, if it speculates."""

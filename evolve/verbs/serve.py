@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -97,9 +96,12 @@ def _gpus(words: str | None) -> tuple[str, ...] | None:
 
 def _program() -> str:
     """The executable that would be run; its bare name where there is none, for the script may run elsewhere."""
-    if EXECUTABLE in os.environ or shutil.which("vllm"):
+    try:
         return executable()
-    return "vllm"
+    except UsageError:
+        if os.environ.get(EXECUTABLE):
+            raise
+        return "vllm"
 
 
 def _show(each: Sequence[Command], as_json: bool) -> int:

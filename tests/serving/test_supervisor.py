@@ -120,6 +120,25 @@ def test_requests_of_an_engine_that_is_killed_are_all_answered_by_the_next(vllm)
     assert gone(folder)
 
 
+def test_a_guard_that_is_killed_takes_its_server_along(vllm):
+    folder = vllm()
+
+    async def run():
+        said = []
+        async with Supervisor(PLAN, CARE, said.append) as served:
+            os.kill(served.keepers[0].pid, signal.SIGKILL)
+            await comes(lambda: [each.kind for each in said].count("ready") == 2)
+            first, second = seen(folder, "starts")
+            assert not alive(first["pid"])
+            assert alive(second["pid"])
+        os.kill(
+            seen(folder, "engines")[0], signal.SIGKILL
+        )  # in a session of its own, which nobody watched any more
+
+    asyncio.run(run())
+    until(lambda: gone(folder))
+
+
 def test_a_server_that_cannot_start_is_given_up_with_its_own_words(vllm):
     folder = vllm(stillborn="ValueError: no such model \x1b[31m")
 
