@@ -75,6 +75,9 @@ def test_the_command_serves_drains_and_leaves_nothing(vllm_program, tiny_model, 
 
     async def run():
         client = HttpClient(found.endpoints, PATIENT, seed=0)
+        # Without a mind, the likeliest word is often the one before: a guess that copies is right.
+        copied = Request((Message("user", "say hello"),), "s", "", 500, sampling={"temperature": 0.0})
+        await client.generate(copied)
         tasks = [asyncio.create_task(client.generate(ask(f"number {number}", 1_500))) for number in range(4)]
         while not client.servers or client.servers[0].in_flight < 4:
             await asyncio.sleep(0.01)
