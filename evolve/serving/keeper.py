@@ -21,6 +21,10 @@ __all__ = ["Care", "Keeper", "Said", "Stage", "guesses"]
 _GUESSED = re.compile(
     r"^vllm:spec_decode_num_(draft|accepted)_tokens_total(?:\{[^}\n]*\})? (\d[\d.e+]*)$", re.MULTILINE
 )
+_PROGRESS = re.compile(
+    r"^vllm:(num_requests_running|(?:prompt|generation)_tokens_total)(?:\{[^}\n]*\})? (\d[\d.e+]*)$",
+    re.MULTILINE,
+)
 _LAST = 30.0  # seconds that the kernel gets to end what was killed: a driver that hangs may never let go
 _LOOK = 0.25  # seconds between two looks at a server that is starting
 
@@ -33,6 +37,7 @@ class Care:
         start: until it is ready; large models are long in loading.
         beat: between two looks at its health.
         silence: without an answer until it is ended and started again.
+        stall: the same for a server that is healthy and has requests, but gets no token further with any.
         settled: for which it has to be ready so that its next death begins a new count.
         deaths: in a row, each before it was settled, until it is given up.
         stillbirths: the same for a server that has never been ready.
@@ -43,6 +48,7 @@ class Care:
     start: float = 3600.0
     beat: float = 5.0
     silence: float = 120.0
+    stall: float = 900.0
     settled: float = 120.0
     deaths: int = 5
     stillbirths: int = 2
@@ -164,12 +170,16 @@ class Keeper:
 
     async def _tell_guesses(self) -> None:
         """Say how much of its speculation was worth it, if it speculates."""
+        if words := guesses(await self._metrics()):
+            self._say("note", words)
+
+    async def _metrics(self) -> str:
+        """What the server counts; "" if it does not say."""
         try:
             data = await self._transport.get(self.endpoint, self.endpoint.root + "/metrics", 2.0)
         except (Refused, Failure):
-            return
-        if words := guesses(data.decode("utf-8", "replace")):
-            self._say("note", words)
+            return ""
+        return data.decode("utf-8", "replace")
 
     def _say(self, kind: str, words: str) -> None:
         self._tell(Said(kind, self.endpoint.url, self.endpoint.scrub(clean(words, 6_000))))
@@ -200,14 +210,21 @@ class Keeper:
         if words := await self._wake():
             return words
         loop = asyncio.get_running_loop()
-        heard = loop.time()
+        heard = moved = loop.time()
+        tokens = 0.0
         while True:
             await asyncio.sleep(self._care.beat)
             if words := await self._ailment(min(30.0, self._care.silence)):
                 if loop.time() - heard > self._care.silence:
                     return f"it has not been well for {self._care.silence:g} s: {words}"
-            else:
-                heard = loop.time()
+                continue
+            heard = loop.time()
+            # A GPU that faults may leave an engine that lives and does nothing.
+            before, (busy, tokens) = tokens, _progress(await self._metrics())
+            if not busy or tokens != before:
+                moved = heard
+            elif heard - moved > self._care.stall:
+                return f"it is healthy and has got no token further for {self._care.stall:g} s"
 
     async def _wake(self) -> str:
         """Wait until it generates; why it does not, "" if it does."""
@@ -238,6 +255,14 @@ class Keeper:
         except (Refused, Failure) as error:
             return str(error)
         return ""
+
+
+def _progress(metrics: str) -> tuple[bool, float]:
+    """Whether there are requests, and how many tokens were read or generated so far."""
+    sums = {"running": 0.0, "tokens": 0.0}
+    for name, value in _PROGRESS.findall(metrics):
+        sums["tokens" if name.endswith("total") else "running"] += float(value)
+    return sums["running"] > 0, sums["tokens"]
 
 
 def guesses(metrics: str) -> str:

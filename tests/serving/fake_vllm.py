@@ -1,8 +1,9 @@
 """What stands for `vllm serve` in tests: the fault-injecting server, a child that is its engine, orders in files.
 
 The folder $FAKE_VLLM holds the orders, files named `stillborn` (end at the start, with these words), `stubborn` (do not
-end on SIGTERM), `mute` (be healthy, generate nothing), `unbound` (ignore constraints), `latency`; and what was seen:
-`starts` (a JSON line each), `engines` (process numbers).
+end on SIGTERM), `mute` (be healthy, generate nothing), `unbound` (ignore constraints), and two that may come and go
+while it runs, `latency` and `ill` (say so at /health); and what was seen: `starts` (a JSON line each), `engines`
+(process numbers).
 """
 
 import asyncio
@@ -58,6 +59,8 @@ async def main():
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(0.05)  # the last reply leaves
                 return 0
+            server.settings.health = 200 if ordered("ill") is None else 503
+            server.settings.latency = float(ordered("latency") or 0)
             await asyncio.sleep(0.01)
         print("RuntimeError: the engine is dead \x1b[31m", flush=True)
     return 1

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,54 @@ def test_healthy_is_not_enough(vllm):
                 raise AssertionError("it cannot be entered")
 
     asyncio.run(run())
+
+
+def test_a_server_that_is_healthy_and_gets_nowhere_is_started_again(vllm):
+    folder = vllm()
+
+    async def run():
+        said = []
+        care = replace(CARE, stall=0.5)
+        async with Supervisor(PLAN, care, said.append) as served:
+            client = client_of(served)
+            vllm(latency=3_600)
+            await asyncio.sleep(0.1)
+            task = asyncio.create_task(client.generate(ask()))
+            await comes(lambda: any(each.kind == "died" for each in said))
+            vllm(latency=0)
+            assert (await task).attempts == 2
+            await client.close()
+            assert "no token further for 0.5 s" in next(each.words for each in said if each.kind == "died")
+
+    asyncio.run(run())
+    assert gone(folder)
+
+
+def test_a_server_that_is_ill_for_long_is_started_again(vllm):
+    folder = vllm()
+
+    async def run():
+        said = []
+        async with Supervisor(PLAN, CARE, said.append):
+            vllm(ill="")
+            await comes(lambda: any(each.kind == "died" for each in said))
+            (folder / "ill").unlink()
+            await comes(lambda: [each.kind for each in said].count("ready") == 2)
+            assert "has not been well for 0.3 s" in next(each.words for each in said if each.kind == "died")
+
+    asyncio.run(run())
+    assert gone(folder)
+
+
+def test_a_server_that_has_nothing_to_do_is_left_alone(vllm):
+    folder = vllm()
+
+    async def run():
+        async with Supervisor(PLAN, replace(CARE, stall=0.2), lambda _: None):
+            await asyncio.sleep(0.8)
+
+    asyncio.run(run())
+    assert len(seen(folder, "starts")) == 1
 
 
 def test_a_constraint_that_does_not_bind_is_told(vllm):
