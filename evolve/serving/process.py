@@ -20,6 +20,9 @@ _READ = 1 << 16
 _LINE = 300  # characters
 # The last line of a traceback, which says what happened; the very last lines say often only that something did.
 _CAUSE = re.compile(r"\b(\w+(?:Error|Exception|Exit)|error): \S.*")
+# What vLLM sets before each line of a process, and lines of a traceback that say only where.
+_BEFORE = re.compile(r"^\(\w+ pid=\d+\) +|^(?:ERROR|INFO) \d\d-\d\d [\d:]+ \[[^\]]*\] ?")
+_WHERE = re.compile(r'^\s*(?:[\^~]+$|File "|raise |Traceback )')
 
 
 class Process:
@@ -95,7 +98,7 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def last_words(self, lines: int = 6) -> str:
+    def last_words(self, most: int = 6) -> str:
         """What its log says of its end, safe to show: first what looks like a cause, then the last lines."""
         try:
             with self.log.open("rb") as file:
@@ -104,10 +107,11 @@ class Process:
                 text = file.read().decode("utf-8", "replace")
         except OSError as error:
             return f"{self.log} cannot be read: {error.strerror}"
-        said = [clean(line, _LINE).rstrip() for line in text.splitlines() if line.strip()]
-        found = (_CAUSE.search(line) for line in said)
-        causes = list(dict.fromkeys(match[0] for match in found if match is not None))[:lines]
-        last = [line for line in said[-lines:] if not any(cause in line for cause in causes)]
+        lines = (_BEFORE.sub("", _BEFORE.sub("", clean(line, _LINE).rstrip())) for line in text.splitlines())
+        said = [line for line in lines if line.strip() and not _WHERE.match(line)]
+        found = (_CAUSE.search(line) for line in said if not line.startswith("WARNING "))
+        causes = list(dict.fromkeys(match[0] for match in found if match is not None))[:most]
+        last = [line for line in said[-most:] if not any(cause in line for cause in causes)]
         return "\n".join([*causes, *last]) or "it has said nothing"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-from evolve.errors import InfrastructureError
+from evolve.errors import InfrastructureError, UsageError
 from evolve.llm.endpoints import Endpoint
 from evolve.llm.transport import Transport
 from evolve.serving.discovery import BEAT, Record, folder
@@ -60,6 +60,8 @@ class Supervisor:
         self._care = care or Care()
         self._tell = observer
         self._place = place or folder()
+        if plan.model.startswith(("/", ".", "~")) and not Path(plan.model).is_dir():
+            raise UsageError(f"model {plan.model}: there is no such folder")
         self._commands = commands(plan, executable(), _Ports(plan.host))
         self._key = os.environ.get(KEY) or secrets.token_urlsafe(32)
         self._changed = asyncio.Event()

@@ -127,7 +127,7 @@ async def _serve(plan: Plan, as_json: bool) -> int:
         first, _, rest = said.words.partition("\n")
         line = safe(f"{said.url} {said.kind}{': ' if first else ''}{first}", style=_STYLES.get(said.kind, ""))
         console.print(line, soft_wrap=True)
-        if rest:
+        if rest and said.kind != "gave up":  # it is told when it died, or by the error that ends this
             console.print(safe(indent(rest, "  "), 6_000), soft_wrap=True)
 
     supervisor = Supervisor(plan, Care(), tell)

@@ -19,6 +19,7 @@ from evolve.llm.records import Message, Request
 from evolve.serving.discovery import discovered
 from evolve.serving.keeper import Care
 from evolve.serving.plan import Plan
+from evolve.serving.process import Process
 from evolve.serving.supervisor import Supervisor
 
 CARE = Care(
@@ -360,6 +361,38 @@ def test_the_command_says_what_failed(vllm):
     assert ended.returncode == 3
     assert "OSError: no such model" in ended.stderr
     assert "Traceback" not in ended.stderr.splitlines()[0]
+
+
+def test_a_folder_that_is_not_there_is_said_at_once(vllm):
+    folder = vllm()
+    ended = subprocess.run([*SERVE[:-1], "./absent"], check=False, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr == "evolve: error: model ./absent: there is no such folder\n"
+    assert not (folder / "starts").exists()
+
+
+LOG = """\
+WARNING 11-21 12:00:00 [utils.py:1] may cause `OSError: [Errno 24] Too many open files`
+(EngineCore pid=7) ERROR 11-21 12:00:01 [core.py:1] Traceback (most recent call last):
+(EngineCore pid=7) ERROR 11-21 12:00:01 [core.py:1]   File "x.py", line 3, in load
+(EngineCore pid=7) ERROR 11-21 12:00:01 [core.py:1]     load()
+(EngineCore pid=7) ERROR 11-21 12:00:01 [core.py:1]     ^^^^^^
+(EngineCore pid=7) ERROR 11-21 12:00:01 [core.py:1] torch.OutOfMemoryError: 80 GiB \x1b[31m
+(APIServer pid=6) RuntimeError: engine failed; see above
+(APIServer pid=6) torch.OutOfMemoryError: 80 GiB \x1b[31m
+bye
+"""
+
+
+def test_last_words_are_first_the_causes(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("ValueError: of an earlier start\n" + LOG)
+    words = Process(None, log, len("ValueError: of an earlier start\n")).last_words(3)
+    assert words.splitlines() == [
+        "OutOfMemoryError: 80 GiB \N{REPLACEMENT CHARACTER}[31m",
+        "RuntimeError: engine failed; see above",
+        "bye",
+    ]
 
 
 def test_the_command_tells_in_json(vllm):
