@@ -190,3 +190,12 @@ def test_nothing_of_ours_imports_vllm():
             assert not any(name.partition(".")[0] in ("vllm", "torch", "transformers") for name in names), (
                 path
             )
+
+
+def test_the_doctor_says_which_vllm_there_is(vllm, capsys, monkeypatch):
+    vllm()
+    assert main(["doctor"]) in (0, 1)
+    assert f"vllm: {os.environ['EVOLVE_VLLM']}; GPUs: none" in capsys.readouterr().out
+    monkeypatch.setenv("EVOLVE_VLLM", "/absent/vllm")
+    main(["doctor"])
+    assert "EVOLVE_VLLM=/absent/vllm: no such program" in capsys.readouterr().out
