@@ -28,11 +28,12 @@ VERBS = {
     "rescore": "evaluate a run's programs again after its problem has changed",
     "show": "tell what a run found, also while it goes on",
     "export": "write a run's best program as a file that needs no evolve",
+    "serve": "serve a model with vLLM, watched, for `evolve run --llm auto`",
     "doctor": "say what this machine offers, and what is missing",
 }
 
 _EXITS = """\
-exit codes: 0 done; 1 nothing valid found, or a check failed; 2 usage; 3 infrastructure (workers, disk);
+exit codes: 0 done; 1 nothing valid found, or a check failed; 2 usage; 3 infrastructure (workers, disk, model);
 130 interrupted (the ledger is consistent and can be resumed)"""
 
 
@@ -127,7 +128,12 @@ def _command(words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.configure(parser)
-    args = parser.parse_args(words[1:])
+    own, extra = words[1:], []
+    if "--" in own and getattr(module, "PASSES_ON", False):  # argparse would want them right behind the model
+        at = own.index("--")
+        own, extra = own[:at], own[at + 1 :]
+    args = parser.parse_args(own)
+    args.extra = extra
     from evolve.verbs.mishaps import guarded
 
     return guarded(lambda: module.run(args))
