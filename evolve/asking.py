@@ -5,7 +5,7 @@ A run without a model has none of this. Knows servers, ledgers and schedules; st
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ from evolve.desk import Books, Desk, purse_of
 from evolve.engine import Schedule
 from evolve.errors import UsageError
 from evolve.flow import Flow
+from evolve.hosting import hosted, same
+from evolve.llm.dials import Dials
 from evolve.llm.endpoints import Endpoint
+from evolve.llm.pool import Notice
 from evolve.llm.records import NOTHING, Usage
 from evolve.llm.spending import Limits
 from evolve.options import Options
@@ -23,10 +26,11 @@ from evolve.programs_db.ledger import Ledger
 from evolve.restoring import Restored
 from evolve.script import Script
 from evolve.search import Search
-from evolve.servers import REPLAY, Met, Windows, endpoints_of, opened
+from evolve.servers import REPLAY, Met, Windows, meet, opened
 from evolve.traffic import Cores
+from evolve.waiting import wait
 
-__all__ = ["Asking", "asking_of", "recording_of", "word_of"]
+__all__ = ["Asking", "asked", "last_word", "recording_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,13 @@ class Asking:
     """Who is asked in a session.
 
     Args:
+        word: what a later session says to ask the same; without keys.
         endpoints: servers; none for a replay.
         recording: the ledger that is repeated, or None.
         met: what the servers said of themselves.
     """
 
+    word: str
     endpoints: tuple[Endpoint, ...] = ()
     recording: Path | None = None
     met: Met = field(default_factory=lambda: Met(0, True, True, NOTHING))
@@ -69,32 +75,54 @@ class Asking:
                 figures.update(_figures(flow, cores, desk))
 
 
-def asking_of(word: str | Sequence[Endpoint], met: Met | None = None) -> Asking:
-    """Who is meant.
+@contextlib.contextmanager
+def asked(options: Options, dials: Dials | None) -> Iterator[tuple[Asking | None, Dials | None]]:
+    """Who is asked for as long as this is entered, after they were met; and the dials with what they said.
 
     Args:
-        word: as on the command line, or endpoints.
-        met: what they said of themselves, if they were asked.
+        options: says who.
+        dials: as the user gave them; None for those that are usual.
 
     Raises:
-        UsageError: it cannot be understood.
+        UsageError, InfrastructureError: who is meant is not there, or cannot do what is asked.
     """
-    met = met or Met(0, True, True, NOTHING)
-    if not isinstance(word, str):
-        return Asking(tuple(word), None, met)
+    who = options.llm
+    if who is None:
+        yield None, dials
+    elif isinstance(who, str) and who.startswith(REPLAY):
+        path = Path(who.removeprefix(REPLAY))
+        yield Asking(f"{REPLAY}{path.resolve()}", recording=path), dials
+    elif not isinstance(who, str):
+        yield _met(same(who), tuple(who), options, dials)
+    else:
+        with hosted(who, options.notices) as endpoints:
+            yield _met(who, endpoints, options, dials)
+
+
+def _met(
+    word: str, endpoints: tuple[Endpoint, ...], options: Options, dials: Dials | None
+) -> tuple[Asking, Dials]:
+    dials = dials or Dials()
+    met = wait(meet(endpoints, dials.models))
+    for words in met.warnings:
+        if options.notices is not None:
+            options.notices(Notice("warning", "", words))
+    return Asking(word, endpoints, met=met), dials.resolved(met.context, met.binds)
+
+
+def last_word(book: Ledger) -> str:
+    """Who was asked in the last session.
+
+    Raises:
+        UsageError: nobody that could be asked again.
+    """
+    rows = book.query("SELECT machine FROM sessions WHERE rescore = 0 ORDER BY id DESC LIMIT 1")
+    word = json.loads(rows[0]["machine"]).get("llm", "") if rows else ""
+    if not word:
+        raise UsageError(f"{book.path}: say --llm: who is asked")
     if word.startswith(REPLAY):
-        return Asking((), Path(word.removeprefix(REPLAY)), met)
-    return Asking(endpoints_of(word), None, met)
-
-
-def word_of(asking: Asking) -> str:
-    """What a later session says to ask the same; without keys."""
-    if asking.recording is not None:
-        return f"{REPLAY}{asking.recording.resolve()}"
-    return ",".join(
-        f"{'openai+' if one.dialect == 'openai' else ''}{one.url}{'' if one.weight == 1.0 else f'*{one.weight:g}'}"
-        for one in asking.endpoints
-    )
+        raise UsageError(f"{book.path}: a replay is not resumed; run it again")
+    return str(word)
 
 
 def recording_of(path: Path, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,10 @@ How a search decides is `search`'s; how results are told is `summary`'s.
 
 import asyncio
 import contextlib
-import json
 import platform
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from itertools import count
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import evolve
-from evolve.asking import Asking, asking_of, recording_of, word_of
+from evolve.asking import Asking, asked, last_word, recording_of
 from evolve.budget import Budget
 from evolve.config import Config
 from evolve.engine import Engine, Schedule, signals
@@ -30,7 +28,6 @@ from evolve.finals import Finals, score_finals
 from evolve.fingerprint import fingerprint
 from evolve.handle import Run
 from evolve.llm.dials import Dials
-from evolve.llm.pool import Notice
 from evolve.loader import load, loading, shipped
 from evolve.lockstep import Lockstep
 from evolve.mutators.llm import ModelMutator
@@ -40,9 +37,10 @@ from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.restoring import Restored, restore, restore_models
 from evolve.search import Pending, Search
-from evolve.servers import REPLAY, meet
+from evolve.servers import REPLAY
 from evolve.statement import Problem
 from evolve.summary import document, earlier_cpu_seconds
+from evolve.waiting import wait
 
 T = TypeVar("T")
 
@@ -87,19 +85,32 @@ def run(
             "this Problem was made without @problem, so no worker can load it; decorate its factory"
         )
     budget, options = how_of(how, free=str(how.get("llm", "")).startswith(REPLAY))
-    config = config or Config()
-    asking, dials = _asking(options, dials)
-    if asking is not None and asking.recording is not None:
-        recorded = recording_of(asking.recording, problem.name, problem.parameters)
-        seed, config, init = recorded["seed"], Config.of(recorded["config"]), recorded["init"]
-        dials = Dials.of(recorded["llm"])
-    elif asking is None and (dials is not None or budget.needs_model):
+    if options.llm is None and (dials is not None or budget.needs_model):
         raise UsageError(
             "dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)"
         )
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: a number from 0 to 2**63 - 1")
-    path = Path(ledger) if ledger is not None else free_name(problem.name, seed)
+    with asked(options, dials) as (asking, resolved):
+        making: dict[str, Any] = {"seed": seed, "config": (config or Config()).as_dict(), "init": list(init)}
+        if resolved is not None:
+            making["llm"] = resolved.as_dict()
+        if asking is not None and asking.recording is not None:
+            making = recording_of(asking.recording, problem.name, problem.parameters)
+        path = Path(ledger) if ledger is not None else free_name(problem.name, making["seed"])
+        return _begun(problem, path, making, _How(budget, options, asking))
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    budget: Budget
+    options: Options
+    asking: Asking | None
+
+
+def _begun(problem: Problem, path: Path, making: Mapping[str, Any], how: _How) -> Run:
+    """The first session of a run, in a new ledger."""
+    assert problem.origin is not None
     mark = fingerprint(problem)
     about = {
         "name": problem.name,
@@ -111,13 +122,10 @@ def run(
         "measures": [[m.name, m.low, m.high, m.bins] for m in problem.measures],
         "seed_program": problem.block,
     }
-    making = {"seed": seed, "version": evolve.__version__, "config": config.as_dict(), "init": list(init)}
-    if dials is not None:
-        making["llm"] = dials.as_dict()
     search = _search(problem, making)
-    with Ledger.create(path, about, making, mark) as book:
+    with Ledger.create(path, about, {**making, "version": evolve.__version__}, mark) as book:
         try:
-            return _session(_Session(problem, book, search, budget, options, mark, asking))
+            return _session(_Session(problem, book, search, mark, how))
         except ProblemError:
             if book.commits == 0:
                 _remove(book)  # nothing was found out: no empty ledger is left to trip over
@@ -145,10 +153,11 @@ def resume(ledger: str | Path, **how: Any) -> Run:
                 f"compared with new ones; `evolve rescore {book.path.name}` evaluates its programs again"
             )
         budget, options = how_of(how, book)
-        asking = None
-        if "llm" in book.run:
-            asking, _ = _asking(options if options.llm else replace(options, llm=_last_word(book)), None)
-        return _session(_Session(problem, book, _search(problem, book.run), budget, options, mark, asking))
+        asks = "llm" in book.run
+        options = replace(options, llm=(options.llm or last_word(book)) if asks else None)
+        with asked(options, Dials.of(book.run["llm"]) if asks else None) as (asking, _):
+            session = _How(budget, options, asking)
+            return _session(_Session(problem, book, _search(problem, book.run), mark, session))
 
 
 def rescore(ledger: str | Path, **how: Any) -> int:
@@ -166,7 +175,7 @@ def rescore(ledger: str | Path, **how: Any) -> int:
         problem = problem_of(book)
         mark = fingerprint(problem)
         book.begin_session(mark, _machine(options), sys.argv, {}, rescore=True)
-        done = _wait(_rescore(problem, book, options, mark))
+        done = wait(_rescore(problem, book, options, mark))
         book.end_session("rescored", {"evaluations": done})
         return done
 
@@ -185,56 +194,22 @@ class _Session:
     problem: Problem
     book: Ledger
     search: Search
-    budget: Budget
-    options: Options
     fingerprint: str
-    asking: Asking | None = None
-
-
-def _asking(options: Options, dials: Dials | None) -> tuple[Asking | None, Dials | None]:
-    """Who is asked, after they were met; and the dials with what they said of themselves."""
-    if options.llm is None:
-        return None, dials
-    asking = asking_of(options.llm)
-    if asking.recording is not None:
-        return asking, dials
-    dials = dials or Dials()
-    met = _wait(meet(asking.endpoints, dials.models))
-    for words in met.warnings:
-        if options.notices is not None:
-            options.notices(Notice("warning", "", words))
-    return replace(asking, met=met), dials.resolved(met.context, met.binds)
-
-
-def _last_word(book: Ledger) -> str:
-    """Who was asked in the last session.
-
-    Raises:
-        UsageError: nobody that could be asked again.
-    """
-    rows = book.query("SELECT machine FROM sessions WHERE rescore = 0 ORDER BY id DESC LIMIT 1")
-    word = json.loads(rows[0]["machine"]).get("llm", "") if rows else ""
-    if not word or word.startswith(REPLAY):
-        raise UsageError(
-            f"{book.path}: a replay is not resumed; run it again"
-            if word
-            else f"{book.path}: say --llm: who is asked"
-        )
-    return str(word)
+    how: _How
 
 
 def _session(session: _Session) -> Run:
-    book, search, asking = session.book, session.search, session.asking
+    book, search, asking = session.book, session.search, session.how.asking
     cpu = time.process_time()
-    here = _machine(session.options)
+    here = _machine(session.how.options)
     if asking is None:
         prepared, before = restore(book, search, session.fingerprint)
         restored = Restored(seconds=before)
     else:
         prepared, restored = {}, restore_models(book, search, session.fingerprint)
-        here |= {"llm": word_of(asking), "probe": asdict(asking.met.usage)}
-    book.begin_session(session.fingerprint, here, sys.argv, session.budget.as_dict())
-    outcome = _wait(_drive(session, prepared, restored))
+        here |= {"llm": asking.word, "probe": asdict(asking.met.usage)}
+    book.begin_session(session.fingerprint, here, sys.argv, session.how.budget.as_dict())
+    outcome = wait(_drive(session, prepared, restored))
     book.write_elites(search.archive)
     spent = time.process_time() - cpu + outcome.workers_cpu
     measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
@@ -259,18 +234,18 @@ async def _schedule(
     session: _Session, prepared: dict[int, Pending], restored: Restored
 ) -> AsyncIterator[tuple[Schedule, dict[str, Any]]]:
     """Who proposes when, and the figures that are left behind when it is over."""
-    if session.asking is None:
+    if session.how.asking is None:
         yield Lockstep(prepared), {}
         return
-    how = session.budget, session.options
-    async with session.asking.schedule(session.search, session.book, how, restored) as made:
+    how = session.how.budget, session.how.options
+    async with session.how.asking.schedule(session.search, session.book, how, restored) as made:
         yield made
 
 
 async def _drive(session: _Session, prepared: dict[int, Pending], restored: Restored) -> _Outcome:
-    options, search = session.options, session.search
+    options, search = session.how.options, session.search
     async with Evaluator(session.problem, options.workers, options.unsafe) as evaluator:
-        engine = Engine(search, session.book, evaluator, session.budget, options.observer)
+        engine = Engine(search, session.book, evaluator, session.how.budget, options.observer)
         async with _schedule(session, prepared, restored) as (schedule, figures):
             why = await engine.run(schedule, restored.seconds)
         seconds = engine.elapsed
@@ -365,13 +340,3 @@ def _not_while_loading() -> None:
             "a problem file starts a search while it is being loaded; put the search under "
             "`if __name__ == '__main__':` or in a file of its own"
         )
-
-
-def _wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also from inside a running event loop (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, work).result()

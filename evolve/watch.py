@@ -18,7 +18,7 @@ from evolve.programs_db.records import Commit, Measure, Objective, Status
 __all__ = ["Improvement", "Watch"]
 
 _RATE_SECONDS = 5.0
-_TOLD = frozenset({"down", "outage", "recovered", "refused", "poisoned", "warning"})
+_TOLD = frozenset({"down", "outage", "serving", "recovered", "refused", "poisoned", "warning"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,14 +205,14 @@ def test_several_models_compete(toy, tmp_path):
 
 def test_lessons_are_shown_and_replaced(toy, server, tmp_path, capsys):
     path = tmp_path / "a.db"
-    run(toy, path, server, Dials(syntactic=False, lessons=10, max_tokens=200), proposals=40)
+    run(toy, path, server, Dials(syntactic=False, lessons=10, max_tokens=200), proposals=150)
     assert main(["lessons", str(path)]) == 0
     assert "- smaller steps help" in capsys.readouterr().out
     (tmp_path / "mine.txt").write_text("I know better:\n- 0.7 is \x1b[31mseven tenths\n")
     assert main(["lessons", str(path), "--set", str(tmp_path / "mine.txt"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["by"] == "human"
     asked = server.counts.requests
-    evolve.resume(path, proposals=140, workers=1)
+    evolve.resume(path, proposals=250, workers=1)
     late = [json.dumps(body["messages"]) for body in server.counts.bodies[asked:]]
     assert all("seven tenths" in prompt for prompt in late if "# Problem" in prompt)
     assert not any("\\u001b" in prompt for prompt in late)
