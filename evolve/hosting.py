@@ -73,7 +73,8 @@ def _started(word: str, tell: Tell | None) -> Iterator[tuple[Endpoint, ...]]:
 
     def heard(said: Said) -> None:
         if tell is not None:
-            tell(Notice("serving", said.url, clean(f"{said.kind}: {said.words}", 2_000)))
+            words = f"{said.kind}: {said.words}" if said.words else said.kind
+            tell(Notice("serving", said.url, clean(words, 2_000)))
 
     supervisor = Supervisor(Plan(model, profile=profile or "throughput"), observer=heard)
     with _Loop() as loop:
@@ -82,6 +83,7 @@ def _started(word: str, tell: Tell | None) -> Iterator[tuple[Endpoint, ...]]:
             loop.begin(_kept(supervisor, heard))
             yield supervisor.endpoints
         finally:
+            loop.leave()
             loop.do(supervisor.close())
 
 
@@ -106,8 +108,7 @@ class _Loop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self.leave()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -120,6 +121,11 @@ class _Loop:
         except BaseException:
             future.cancel()
             raise
+
+    def leave(self) -> None:
+        """End what runs beside."""
+        for task in self._tasks:
+            task.cancel()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run beside everything else."""

@@ -102,14 +102,15 @@ class Reading:
     def dialogues(self) -> list[Dialogue]:
         """Every request to a model in the order of writing, with what came of it."""
         self.flush()
-        with opening.translated(self.path):
+        with opening.translated(self.path), self._snapshot():
             return list(dialogues(self._db))
 
     def dialogue(self, request: int) -> Dialogue:
         """One request, by the id of its row."""
         self.flush()
-        with opening.translated(self.path):
-            return next(dialogues(self._db, request))
+        with opening.translated(self.path), self._snapshot():
+            (found,) = dialogues(self._db, request)
+        return found
 
     def entries(self) -> list[Entry]:
         """Every request to a model in the order of writing, without the texts."""

@@ -30,7 +30,9 @@ def numbers_of(book):
 @pytest.mark.slow
 def test_a_run_accounts_for_every_token_that_the_server_counts(real_vllm, toy, tmp_path):
     before = real_vllm.metrics()
-    found = evolve.run(toy, ledger=tmp_path / "a.db", llm=[real_vllm.endpoint], dials=GUIDED, proposals=60, workers=1)
+    found = evolve.run(
+        toy, ledger=tmp_path / "a.db", llm=[real_vllm.endpoint], dials=GUIDED, proposals=60, workers=1
+    )
     after = real_vllm.metrics()
     with Ledger.read(tmp_path / "a.db") as book:
         assert numbers_of(book) == list(range(61))
