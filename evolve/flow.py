@@ -15,6 +15,7 @@ from evolve.desk import Desk
 from evolve.engine import Engine
 from evolve.llm.errors import Overspent
 from evolve.llm.lessons import lesson_record, read_lessons
+from evolve.llm.prompt import PromptError
 from evolve.llm.spending import Hold
 from evolve.mutators.base import Draft
 from evolve.mutators.llm import LESSONS, NoQuestion, Question, Unusable
@@ -75,7 +76,7 @@ class Flow:
         vacancies: of the servers.
         cores: places for evaluations.
         opened: questions of earlier sessions.
-        lost: numbers that were drawn by the syntactic mutator in an earlier session, and never committed.
+        lost: numbers that were drawn in an earlier session, never asked of a model, and never committed.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Flow:
         self.figures = Figures()
         self._vacancies = vacancies
         self._cores = cores
+        self._syntactic = desk.model.dials.syntactic
         self._opened = tuple(opened)
         self._lost = deque(lost)
         self._latency = Usual()
@@ -120,7 +122,7 @@ class Flow:
                 for one in self._opened:
                     group.create_task(self._reopened(one))
                 group.create_task(self._ask())
-                if self.desk.model.dials.syntactic:
+                if self._syntactic:
                     for _ in range(self._cores.most):
                         group.create_task(self._fill())
         except BaseExceptionGroup as errors:
@@ -153,7 +155,9 @@ class Flow:
 
     @property
     def _over(self) -> bool:
-        return bool(self._spent) or self._next > self._most or self._engine.stopped is not None
+        if self._spent or self._engine.stopped is not None:
+            return True
+        return self._next > self._most and not self._lost
 
     def _change(self) -> None:
         """Something has changed that others wait for."""
@@ -183,27 +187,45 @@ class Flow:
             await self._vacancies.vacancy()
             if self._over or self._crowded():
                 continue
+            number = self._number()
+            if number is None:  # what is left is the other mutator's
+                return
             try:
-                question = self._drawn()
-                hold = self.desk.reserve(question)
-            except NoQuestion as why:
-                await self._barren(str(why))
+                await self._ask_for(number)
             except Overspent as why:
-                if not why.pending:
+                if why.pending:
+                    await self._until_change()
+                else:
                     self._spent = str(why)
                     self._change()
-                else:
-                    await self._until_change()
-            else:
-                self._put(question, hold)
-                await asyncio.sleep(0)  # it takes its place at a server before the next one asks for room
 
-    def _drawn(self) -> Question:
+    async def _ask_for(self, number: int) -> None:
+        """Put the next question; raises Overspent where it cannot be paid for."""
+        try:
+            question = self._drawn(number)
+        except NoQuestion as why:
+            await self._barren(number, str(why))
+        except PromptError as why:
+            if not self._engine.ledger.asked:
+                raise  # not even the first: the model is too small for this problem
+            await self._barren(number, f"too_long: {why}")
+        else:
+            self._put(question, self.desk.reserve(question))
+            await asyncio.sleep(0)  # it takes its place at a server before the next one asks for room
+
+    def _number(self) -> int | None:
+        """The next proposal's, or that of one that was lost and that no one else takes."""
+        if self._lost and not self._syntactic:
+            return self._lost[0]
+        return self._next if self._next <= self._most else None
+
+    def _drawn(self, number: int) -> Question:
         search = self._engine.search
         if not self._condensing and self.desk.model.lessons_due:
-            return search.ask_lessons(self._next)
-        question = search.ask(self._next)
-        samples = int(min(question.request.n, self._most - self._next + 1))
+            return search.ask_lessons(number)
+        question = search.ask(number)
+        left = 1 if number < self._next else self._most - number + 1
+        samples = int(min(question.request.n, left))
         return replace(question, request=replace(question.request, n=samples))
 
     def _put(self, question: Question, hold: Hold) -> None:
@@ -214,16 +236,21 @@ class Flow:
             self._condensing = True
             self._group.create_task(self._learn(question, entry, hold))
         else:
-            first = question.first
-            self._next += question.request.n
-            numbers = tuple(range(first, self._next))
+            numbers = tuple(range(question.first, question.first + question.request.n))
+            self._take(numbers)
             self._group.create_task(self._answer(Open(question, standing, entry, None, numbers), hold))
         self._change()
 
-    async def _barren(self, why: str) -> None:
+    def _take(self, numbers: Sequence[int]) -> None:
+        """These numbers are somebody's."""
+        if self._lost and self._lost[0] == numbers[0]:
+            self._lost.popleft()
+        self._next = max(self._next, numbers[-1] + 1)
+
+    async def _barren(self, number: int, why: str) -> None:
         """A number whose parent cannot be changed is spent: the next one draws another parent."""
-        number, standing = self._next, self._engine.search.standing()
-        self._next += 1
+        standing = self._engine.search.standing()
+        self._take((number,))
         await self._finish(self._engine.search.given_up(number, Draft.failed("", why), standing))
 
     async def _sent(self, question: Question, entry: int, hold: Hold) -> Answered:
@@ -244,9 +271,12 @@ class Flow:
         hold = await self._hold(one.question)
         if hold is None:
             return  # it stays open
-        entry = self.desk.enter(one.question) if one.entry is None else one.entry
-        self._flying += one.question.request.n
-        await self._answer(replace(one, entry=entry), hold)
+        question = one.question
+        if one.entry is None:
+            question = replace(question, seen=self._engine.search.tally.proposals)
+        entry = self.desk.enter(question) if one.entry is None else one.entry
+        self._flying += question.request.n
+        await self._answer(replace(one, question=question, entry=entry), hold)
 
     async def _hold(self, question: Question) -> Hold | None:
         """Room in the budget, as soon as there is some; None if there will be none."""
@@ -295,10 +325,11 @@ class Flow:
     async def _again(self, question: Question, number: int, why: Unusable) -> Draft:
         """Ask once more for an answer that was empty or cut off."""
         self.figures.again += 1
-        again = question.again(number, self._engine.search.tally.proposals)
+        again = question.again(number)
         hold = await self._hold(again)
         if hold is None:
             return Draft.failed(question.operator, str(why), tuple(parent.id for parent in question.parents))
+        again = replace(again, seen=self._engine.search.tally.proposals)
         entry = self.desk.enter(again)
         self._flying += 1
         draft = self._draft(again, number, await self._sent(again, entry, hold))
@@ -320,13 +351,13 @@ class Flow:
     async def _fill(self) -> None:
         """The syntactic mutator, where a core would idle."""
         engine = self._engine
-        while self._lost or not self._over:
+        while True:
             await self._cores.take(urgent=False)
-            if self._over and not self._lost:
+            if self._over:
                 self._cores.give_back()
                 return
-            number = self._lost.popleft() if self._lost else self._next
-            self._next = max(self._next, number + 1)
+            number = self._lost[0] if self._lost else self._next
+            self._take((number,))
             await self._finish(engine.search.propose(number), placed=True)
             await asyncio.sleep(0)
 

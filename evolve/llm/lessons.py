@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from evolve.llm import telling
 from evolve.llm.facts import Failure, Shown, Statement
-from evolve.llm.prompt import PromptError
 from evolve.llm.templates import Templates
 from evolve.llm.untrusted import defused, fenced
 from evolve.text import clean
@@ -62,7 +61,7 @@ def condense(
     limits: tuple[int, Callable[[str], int]],
     templates: Templates,
 ) -> str:
-    """The prompt that asks for lessons; the oldest changes and failures go where there is no room.
+    """The prompt that asks for lessons; where there is no room the oldest changes and failures go.
 
     Args:
         statement: the problem.
@@ -71,9 +70,6 @@ def condense(
         lessons: those that hold so far.
         limits: tokens of room, and what counts the tokens of a text.
         templates: words.
-
-    Raises:
-        PromptError: not even without changes and failures does it fit.
     """
     room, count = limits
     told, bad = list(changes), list(failures)
@@ -90,10 +86,8 @@ def condense(
             if lessons
             else "",
         )
-        if count(text) <= room:
+        if count(text) <= room or not (told or bad):
             return text
-        if not told and not bad:
-            raise PromptError(f"the request for lessons needs {count(text)} tokens and has room for {room}")
         del (told if len(told) >= len(bad) else bad)[0]
 
 

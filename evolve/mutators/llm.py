@@ -98,10 +98,10 @@ class Question:
         """What credit is given to."""
         return f"{self.kind}:{self.arm}"
 
-    def again(self, number: int, seen: int) -> "Question":
+    def again(self, number: int) -> "Question":
         """The same for one of its proposals, whose answer was no good."""
         request = replace(self.request, n=1)
-        return replace(self, first=number, seen=seen, attempt=self.attempt + 1, request=request, spare=False)
+        return replace(self, first=number, attempt=self.attempt + 1, request=request, spare=False)
 
     def asked(self) -> Asked:
         """As the ledger keeps it."""
@@ -319,11 +319,7 @@ class ModelMutator:
         return every > 0 and self.memory.answers - self.condensed >= every and bool(self.memory.helped)
 
     def draw_lessons(self, number: int, seen: int, rng: random.Random) -> Question:
-        """Ask what can be learnt from the latest commits; belongs to no proposal.
-
-        Raises:
-            PromptError: it does not fit.
-        """
+        """Ask what can be learnt from the latest commits; belongs to no proposal."""
         arm = self.arms.choose(rng)
         memory, dials = self.memory, self.dials
         facts = facts_of(self.problem, self.memory.bare(program_of(self.problem.block, self.problem.entry)))
