@@ -145,7 +145,7 @@ def _filled(text: str) -> str:
     import shutil
     import textwrap
 
-    width = min(100, shutil.get_terminal_size().columns - 2)
+    width = max(20, min(100, shutil.get_terminal_size().columns - 2))
     return "\n\n".join(
         textwrap.fill(part, width, break_on_hyphens=False) for part in text.strip().split("\n\n")
     )

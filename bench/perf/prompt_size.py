@@ -2,12 +2,12 @@
 
     python bench/perf/prompt_size.py a.db b.db
 
-A row for each ledger: means over its requests for programs. Tokens are those that the server counted.
+A row for each ledger: means over its requests for programs that were answered. Tokens are as the server counted
+them.
 """
 
 import argparse
 
-from evolve.programs_db.dialogue import Dialogue
 from evolve.programs_db.ledger import Ledger
 
 COLUMNS = ("requests", "bytes", "above the parent", "tokens", "cached", "answer")
@@ -26,22 +26,21 @@ def above(pieces: tuple[tuple[str, str], ...]) -> int:
 def row(path: str) -> list[str]:
     """The figures of one ledger."""
     with Ledger.read(path) as book:
-        rows: list[Dialogue] = [
-            one for one in book.dialogues() if one.asked.kind != "lessons" and one.answered
-        ]
+        dialogues = [one for one in book.dialogues() if one.asked.kind != "lessons"]
+        rows = [(asked, reply) for asked, reply in dialogues if reply is not None and not reply.error]
         name = book.problem["name"]
-    texts = ["".join(text for role, text in one.asked.prompt if role != "grammar") for one in rows]
-    spent = [one.answered.spent for one in rows if one.answered is not None]
+    texts = ["".join(text for role, text in asked.prompt if role != "grammar") for asked, _ in rows]
+    spent = [reply.spent for _, reply in rows]
     prompt, number = sum(one.prompt for one in spent), len(rows)
     if not prompt:
         return [name, str(number), *["-"] * (len(COLUMNS) - 1)]
     size = sum(len(text.encode()) for text in texts)
-    answers = sum(one.asked.samples for one in rows)
+    answers = sum(asked.samples for asked, _ in rows)
     return [
         name,
         f"{number}",
         f"{size / number:.0f}",
-        f"{sum(above(one.asked.prompt) for one in rows) / size:.2f}",
+        f"{sum(above(asked.prompt) for asked, _ in rows) / size:.2f}",
         f"{prompt / number:.0f}",
         f"{sum(one.cached for one in spent) / prompt:.2f}",
         f"{sum(one.completion for one in spent) / answers:.0f}",
