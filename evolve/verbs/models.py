@@ -22,18 +22,19 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--llm",
         metavar="WHO",
-        help="ask models: auto (what `evolve serve` runs here), URL[,URL] of OpenAI-compatible endpoints "
-        "(URL*2 for twice the share, openai+URL for OpenAI's own dialect), serve:MODEL, or replay:LEDGER",
+        help="ask models: auto, those that `evolve serve` runs here; URL[,URL...], OpenAI-compatible endpoints, key "
+        "in EVOLVE_LLM_KEY (URL*2 for twice the share, openai+URL for OpenAI's own dialect); serve:MODEL, started "
+        "for this run; replay:LEDGER, a recorded run again without any server",
     )
     group.add_argument(
         "--price",
         metavar="[MODEL=]PROMPT,ANSWER[,CACHED]",
         action="append",
         default=[],
-        help="of a million tokens, for budgets in money",
+        help="of a million tokens, for budgets in money; --price 0.25,1.25,0.03",
     )
     group.add_argument(
-        "--patience", type=float, metavar="S", help="seconds without any server until the run ends (600)"
+        "--patience", type=float, metavar="S", help="seconds to wait while no server answers (600)"
     )
 
 
@@ -46,14 +47,31 @@ def add_asking(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="by its name at the server; several compete",
+        help="its name at the server, by default the first that it lists; several compete",
     )
-    names = ", ".join(one.name for one in fields(Dials) if one.name not in _OWN)
+    usual = ", ".join(
+        _told(one.name, getattr(Dials(), one.name)) for one in fields(Dials) if one.name not in _OWN
+    )
     group.add_argument(
-        "--ask", metavar="DIAL=VALUE", action="append", default=[], help=f"a dial of the asking: {names}"
+        "--ask",
+        metavar="DIAL=VALUE",
+        action="append",
+        default=[],
+        help=f"a dial of the asking; they are (0: as the server says): {usual}",
     )
-    group.add_argument("--templates", metavar="DIR", help="folder of templates in the place of evolve's own")
-    group.add_argument("--notes", metavar="FILE", help="what you know; it stands in every prompt")
+    group.add_argument(
+        "--templates", metavar="DIR", help="your words in the place of evolve's: improve.txt, ..."
+    )
+    group.add_argument("--notes", metavar="FILE", help="what you know of the problem, told in every prompt")
+
+
+def _told(name: str, value: Any) -> str:
+    """A dial as one would type it."""
+    if isinstance(value, bool):
+        return f"{name}={'yes' if value else 'no'}"
+    if isinstance(value, tuple):
+        return f"{name}={','.join(value)}"
+    return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
 
 
 def dials_of(args: argparse.Namespace) -> Dials | None:

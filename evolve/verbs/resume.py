@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search on, showing progress; then tell what was found."""
     ledger = Path(args.ledger)
+    Ledger.open(ledger).close()  # one of an older version is brought up before it is read
     with Ledger.read(ledger) as book:
         problem, making = problem_of(book), book.run
         budget = Budget.parse_all(args.budget) if args.budget else last_budget(book)
