@@ -89,6 +89,8 @@ def run(
         raise UsageError(
             "dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)"
         )
+    if budget.money is not None and not options.prices:
+        raise UsageError("a budget in money needs prices: say --price PROMPT,ANSWER of a million tokens (prices=)")
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: a number from 0 to 2**63 - 1")
     with asked(options, dials) as (asking, resolved):

@@ -66,7 +66,7 @@ class Dials:
     samples: int = 1
     max_tokens: int = 0
     context: int = 0
-    characters: float = 2.5
+    characters: float = 2.0
     sampling: Mapping[str, Any] = field(default_factory=dict)
     elites: int = 4
     epoch: int = 64
