@@ -6,7 +6,7 @@ A run without a model has none of this. Knows servers, ledgers and schedules; st
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from evolve.llm.dials import Dials
 from evolve.llm.endpoints import Endpoint
 from evolve.llm.pool import Notice
 from evolve.llm.records import NOTHING, Usage
-from evolve.llm.spending import Limits
+from evolve.llm.spending import Limits, Price
 from evolve.options import Options
 from evolve.programs_db.ledger import Ledger
 from evolve.restoring import Restored
@@ -30,7 +30,7 @@ from evolve.servers import REPLAY, Met, Windows, meet, opened
 from evolve.traffic import Cores
 from evolve.waiting import wait
 
-__all__ = ["Asking", "asked", "last_word", "recording_of"]
+__all__ = ["Asking", "as_last", "asked", "recording_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +110,21 @@ def _met(
     return Asking(word, endpoints, met=met), dials.resolved(met.context, met.binds)
 
 
-def last_word(book: Ledger) -> str:
-    """Who was asked in the last session.
+def as_last(book: Ledger, options: Options) -> Options:
+    """Options with what they do not say as it was in the last session: who is asked, and at what price.
 
     Raises:
         UsageError: nobody that could be asked again.
     """
     rows = book.query("SELECT machine FROM sessions WHERE rescore = 0 ORDER BY id DESC LIMIT 1")
-    word = json.loads(rows[0]["machine"]).get("llm", "") if rows else ""
-    if not word:
-        raise UsageError(f"{book.path}: say --llm: who is asked")
+    last = json.loads(rows[0]["machine"]) if rows else {}
+    word = last.get("llm", "")
     if word.startswith(REPLAY):
         raise UsageError(f"{book.path}: a replay is not resumed; run it again")
-    return str(word)
+    if not options.llm and not word:
+        raise UsageError(f"{book.path}: say --llm: who is asked")
+    prices = {model: Price(**price) for model, price in last.get("prices", {}).items()}
+    return replace(options, llm=options.llm or word, prices=options.prices or prices)
 
 
 def recording_of(path: Path, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

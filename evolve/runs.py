@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import evolve
-from evolve.asking import Asking, asked, last_word, recording_of
+from evolve.asking import Asking, as_last, asked, recording_of
 from evolve.budget import Budget
 from evolve.config import Config
 from evolve.engine import Engine, Schedule, signals
@@ -90,7 +90,9 @@ def run(
             "dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)"
         )
     if budget.money is not None and not options.prices:
-        raise UsageError("a budget in money needs prices: say --price PROMPT,ANSWER of a million tokens (prices=)")
+        raise UsageError(
+            "a budget in money needs prices: say --price PROMPT,ANSWER of a million tokens (prices=)"
+        )
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: a number from 0 to 2**63 - 1")
     with asked(options, dials) as (asking, resolved):
@@ -156,7 +158,7 @@ def resume(ledger: str | Path, **how: Any) -> Run:
             )
         budget, options = how_of(how, book)
         asks = "llm" in book.run
-        options = replace(options, llm=(options.llm or last_word(book)) if asks else None)
+        options = as_last(book, options) if asks else replace(options, llm=None)
         with asked(options, Dials.of(book.run["llm"]) if asks else None) as (asking, _):
             session = _How(budget, options, asking)
             return _session(_Session(problem, book, _search(problem, book.run), mark, session))
@@ -209,7 +211,8 @@ def _session(session: _Session) -> Run:
         restored = Restored(seconds=before)
     else:
         prepared, restored = {}, restore_models(book, search, session.fingerprint)
-        here |= {"llm": asking.word, "probe": asdict(asking.met.usage)}
+        prices = {model: asdict(price) for model, price in session.how.options.prices.items()}
+        here |= {"llm": asking.word, "probe": asdict(asking.met.usage), "prices": prices}
     book.begin_session(session.fingerprint, here, sys.argv, session.how.budget.as_dict())
     outcome = wait(_drive(session, prepared, restored))
     book.write_elites(search.archive)

@@ -187,6 +187,8 @@ def test_a_budget_of_money_needs_prices_and_is_kept(toy, server, tmp_path):
         prices={"": Price(prompt=1.0, completion=2.0)},
     )
     assert 0.02 < found.document["model"]["last_session"]["money"] <= 0.05
+    more = evolve.resume(tmp_path / "b.db", budget=Budget(money=0.08), workers=1)  # at the same prices
+    assert 0.05 < more.document["model"]["last_session"]["money"] <= 0.08
 
 
 def test_a_model_that_no_server_has_is_said_in_the_servers_words(toy, server, tmp_path):
