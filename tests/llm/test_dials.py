@@ -25,6 +25,10 @@ def test_dials_are_read_from_words():
         ({"kinds": "repair"}, "kinds is repair"),
         ({"models": ()}, "models is empty"),
         ({"sampling": "{"}, "sampling is '{'"),
+        ({"sampling": '{"n": 3}'}, "sampling: n cannot be set there"),
+        ({"sampling": '{"temperature": NaN}'}, "sampling cannot be sent as JSON"),
+        ({"characters": "nan"}, "characters is nan"),
+        ({"deadline": "inf"}, "deadline is inf; at least 0.01, and finite"),
         ({"context": 4096, "max_tokens": 4000}, "smaller max_tokens"),
     ],
 )
