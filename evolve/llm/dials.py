@@ -136,13 +136,19 @@ class Dials:
             binds: whether every server obeys a constraint.
 
         Raises:
-            UsageError: only guided edits are wanted, and a server does not obey constraints.
+            UsageError: only guided edits are wanted, and a server does not obey constraints; or no prompt has room
+                for the notes.
         """
         formats = self.formats if binds else tuple(one for one in self.formats if one != "grammar")
         if not formats:
             raise UsageError("llm: the server obeys no constraint, so 'grammar' cannot be the only format")
         whole = self.context or context or _CONTEXT
         most = self.max_tokens or min(_LONGEST, whole // 4)
+        if self.notes and self.count(self.notes) > whole - most:
+            raise UsageError(
+                f"llm: the notes have about {self.count(self.notes)} tokens, and a prompt has room for {whole - most}; "
+                "shorten them"
+            )
         return replace(self, context=whole, max_tokens=most, formats=formats)
 
     def as_dict(self) -> dict[str, Any]:

@@ -48,6 +48,12 @@ def test_servers_say_how_long_and_whether_constraints_bind():
         Dials(formats=("grammar",)).resolved(8192, binds=False)
 
 
+def test_notes_that_no_prompt_has_room_for_are_refused():
+    with pytest.raises(UsageError, match="the notes have about 40001 tokens, and a prompt has room for 6144"):
+        Dials(notes="a" * 100_000).resolved(8192, binds=True)
+    assert Dials(notes="a" * 1_000).resolved(8192, binds=True).notes
+
+
 def test_tokens_are_estimated_from_bytes():
     assert Dials(characters=2.0).count("abcd") == 3
     assert Dials(characters=2.0).count("äöüß") == 5
