@@ -49,7 +49,7 @@ def test_servers_say_how_long_and_whether_constraints_bind():
 
 
 def test_notes_that_no_prompt_has_room_for_are_refused():
-    with pytest.raises(UsageError, match="the notes have about 40001 tokens, and a prompt has room for 6144"):
+    with pytest.raises(UsageError, match="the notes have about 50001 tokens, and a prompt has room for 6144"):
         Dials(notes="a" * 100_000).resolved(8192, binds=True)
     assert Dials(notes="a" * 1_000).resolved(8192, binds=True).notes
 

@@ -96,5 +96,12 @@ def test_a_run_whose_models_were_too_slow_for_its_proposals_says_so(toy, tmp_pat
 def test_an_outage_says_what_was_wrong_last(toy, tmp_path):
     with served() as server:
         server.settings.faults = lambda number, body: "html" if number > 4 else None
-        with pytest.raises(Outage, match="the reply is no JSON.*the run can be resumed"):
-            evolve.run(toy, ledger=tmp_path / "a.db", llm=server.url, patience=0.5, proposals=9, workers=1)
+        with pytest.raises(Outage, match=r"the reply is no JSON.*the run can be resumed"):
+            evolve.run(
+                toy,
+                ledger=tmp_path / "a.db",
+                llm=server.url,
+                dials=Dials(syntactic=False),
+                patience=0.5,
+                proposals=9,
+            )
