@@ -8,7 +8,7 @@ import email.utils
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from evolve.errors import UsageError
 from evolve.llm.errors import Failure
@@ -126,7 +126,7 @@ def _loads(data: bytes) -> Any:
         raise Failure("malformed", f"the reply is no JSON: {error}; it begins {data[:80]!r}") from None
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 1 << 53
 
 
