@@ -17,9 +17,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with Served(options.folder) as served:
-        courses = {
-            arm.key: [course(arm, seed, options.folder, served) for seed in SEEDS] for arm in ARMS
-        }
+        courses = {arm.key: [course(arm, seed, options.folder, served) for seed in SEEDS] for arm in ARMS}
     drawing = options.write.with_suffix(".svg") if options.write else None
     text = page(courses, drawing.name if drawing else "")
     print(text)

@@ -24,9 +24,9 @@ from evolve.source import to_tree
 from evolve.statement import Problem
 from evolve.vocabulary import Vocabulary
 
-SEEDS: Final = range(6)
+SEEDS: Final = range(3)
 PROPOSALS: Final = 1_000
-TASTE: Final = (-3.0, 2.5)  # of tokens of digits, of tokens that open a call or a parenthesis
+TASTE: Final = (-3.0, 2.5, 3.0)  # see `Served.taste`
 TUNED: Final = 40  # evaluations for the constants of a fresh structure: the usual dial
 WORKERS: Final = 2
 
@@ -67,11 +67,7 @@ ARMS: Final = (
     Arm(MEMORY, "model"),
     *(Arm(MEMORY, who, who == "model") for who in ("model", "chance", "draws")),
     Arm(PACKING, "model"),
-    *(
-        Arm(PACKING, who, who == "model", tune)
-        for tune in (0, TUNED)
-        for who in ("model", "chance", "draws")
-    ),
+    *(Arm(PACKING, who, who == "model", tune) for tune in (0, TUNED) for who in ("model", "chance", "draws")),
 )
 
 
@@ -105,9 +101,7 @@ def _run(arm: Arm, seed: int, folder: Path, served: Served) -> dict[str, Any]:
 def _asked(
     arm: Arm, seed: int, path: Path, how: dict[str, Any], sampling: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    dials = Dials(
-        syntactic=False, formats=("grammar",), lessons=0, context=8_192, sampling=sampling or {}
-    )
+    dials = Dials(syntactic=False, formats=("grammar",), lessons=0, context=8_192, sampling=sampling or {})
     began = time.monotonic()
     run = evolve.run(
         arm.problem,
@@ -120,6 +114,8 @@ def _asked(
         **how,
     )
     seconds = time.monotonic() - began
+    if run.stopped != "budget":
+        raise SystemExit(f"{path} was stopped: {run.stopped}")
     rows = [(row["number"], row["objective"], row["source"]) for row in run.programs]
     with Ledger.read(path) as book:
         said = [one.text or "" for told in book.dialogues() if told.answered for one in told.answered.said]
@@ -157,16 +153,20 @@ def _draws(arm: Arm, problem: Problem, seed: int) -> dict[str, Any]:
     began = time.monotonic()
     different = [block for block in dict.fromkeys(blocks) if block]
     judged = dict(
-        zip(different, asyncio.run(_judged(problem, [Job(one, tune=order) for one in different])), strict=True)
+        zip(
+            different, asyncio.run(_judged(problem, [Job(one, tune=order) for one in different])), strict=True
+        )
     )
-    first = asyncio.run(_judged(problem, [Job(problem.block)]))[0]  # as in a run: the seed program is not tuned
+    first = asyncio.run(_judged(problem, [Job(problem.block)]))[
+        0
+    ]  # as in a run: the seed program is not tuned
     judged[problem.block] = first
     rows = [
         (number, judged[block].evaluation.objective, judged[block].source)
         for number, block in enumerate(blocks)
         if block
     ]
-    once = list({block: row for block, row in zip((b for b in blocks if b), rows, strict=True)}.values())
+    once = dict(zip((block for block in blocks if block), rows, strict=True)).values()
     return {
         **_figures(rows, problem.objective.direction),
         "same": _figures(once, problem.objective.direction)["same"],
@@ -213,7 +213,7 @@ async def _unseen(problem: Problem, sources: Sequence[str]) -> dict[str, list[fl
 
 
 def at(told: dict[str, Any], proposals: int, suite: str = "") -> float:
-    """Objective of the best program (on the training cases) after so many proposals; NaN where it fails on the suite."""
+    """Objective of the best program after so many proposals, on the training cases or a suite; NaN where it fails."""
     index = sum(number <= proposals for number, _, _ in told["points"]) - 1
     value = told["unseen"][suite][index] if suite else told["points"][index][1]
     return float("nan") if value is None else float(value)

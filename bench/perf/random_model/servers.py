@@ -72,8 +72,14 @@ class Served:
                 return
         raise SystemExit(f"the server did not become ready; see its log in {self._place}")
 
-    def taste(self, digits: float, opening: float) -> dict[str, float]:
-        """A `logit_bias`: of tokens of digits, and of those that open a parenthesis or the name of a function."""
+    def taste(self, digits: float, opening: float, old: float) -> dict[str, float]:
+        """A `logit_bias`.
+
+        Args:
+            digits: of tokens of digits.
+            opening: of those that open a parenthesis or the name of a function.
+            old: of those that `old` is made of, the word for what stands at the place now.
+        """
         words = json.loads((self.model / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
         bias: dict[str, float] = {}
         for word, number in words.items():
@@ -82,6 +88,8 @@ class Served:
                 bias[str(number)] = digits
             elif bare in ("(", "(-", "n", "np"):
                 bias[str(number)] = opening
+            elif bare in ("o", "ol", "old"):
+                bias[str(number)] = old
         return bias
 
 
