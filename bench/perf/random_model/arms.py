@@ -24,7 +24,7 @@ from evolve.source import to_tree
 from evolve.statement import Problem
 from evolve.vocabulary import Vocabulary
 
-SEEDS: Final = range(3)
+SEEDS: Final = range(6)
 PROPOSALS: Final = 1_000
 TASTE: Final = (-3.0, 2.5, 3.0)  # see `Served.taste`
 TUNED: Final = 40  # evaluations for the constants of a fresh structure: the usual dial
