@@ -4,12 +4,14 @@ What a run costs, and where its servers are, is not here: neither changes what a
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
 from evolve.errors import UsageError
 from evolve.llm.templates import FORMATS, KINDS
+from evolve.llm.wire import check_sampling
 
 __all__ = ["DRAWN", "Dials"]
 
@@ -80,8 +82,8 @@ class Dials:
 
     def __post_init__(self) -> None:
         for name, low in _LOWEST.items():
-            if getattr(self, name) < low:
-                raise UsageError(f"llm: {name} is {getattr(self, name)}; at least {low}")
+            if not low <= getattr(self, name) < math.inf:
+                raise UsageError(f"llm: {name} is {getattr(self, name)}; at least {low}, and finite")
         for name, known in (("formats", FORMATS), ("kinds", DRAWN)):
             given = getattr(self, name)
             if not given or len(set(given)) != len(given) or not set(given) <= set(known):
@@ -92,6 +94,7 @@ class Dials:
             raise UsageError(
                 f"llm: models is {','.join(self.models) or 'empty'}; at least one, and none twice"
             )
+        check_sampling(self.sampling)
         if self.context and self.context <= self.max_tokens + 256:
             raise UsageError(
                 f"llm: an answer may have {self.max_tokens} tokens, and the model {self.context} in all; "
@@ -133,13 +136,19 @@ class Dials:
             binds: whether every server obeys a constraint.
 
         Raises:
-            UsageError: only guided edits are wanted, and a server does not obey constraints.
+            UsageError: only guided edits are wanted, and a server does not obey constraints; or no prompt has room
+                for the notes.
         """
         formats = self.formats if binds else tuple(one for one in self.formats if one != "grammar")
         if not formats:
             raise UsageError("llm: the server obeys no constraint, so 'grammar' cannot be the only format")
         whole = self.context or context or _CONTEXT
         most = self.max_tokens or min(_LONGEST, whole // 4)
+        if self.notes and self.count(self.notes) > whole - most:
+            raise UsageError(
+                f"llm: the notes have about {self.count(self.notes)} tokens, and a prompt has room for {whole - most}; "
+                "shorten them"
+            )
         return replace(self, context=whole, max_tokens=most, formats=formats)
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import email.utils
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from evolve.errors import UsageError
 from evolve.llm.errors import Failure
@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "Model",
     "body",
+    "check_sampling",
     "error_words",
     "read",
     "read_models",
@@ -35,6 +36,7 @@ _RESERVED: Final = frozenset(
         *("structured_outputs", "response_format"),
     )
 )
+_COUNTED: Final = ("prompt_tokens", "completion_tokens")
 _KINDS: Final = ("regex", "grammar", "json", "choice")
 
 
@@ -74,6 +76,20 @@ def _constrained(constraint: Constraint, dialect: str) -> dict[str, Any]:
     )
 
 
+def check_sampling(sampling: Mapping[str, Any]) -> None:
+    """Make sure that sampling can be sent.
+
+    Raises:
+        UsageError: it names what another field says, or cannot be JSON.
+    """
+    if clash := sorted(_RESERVED & sampling.keys()):
+        raise UsageError(f"sampling: {', '.join(clash)} cannot be set there; the request has its own fields")
+    try:
+        json.dumps(dict(sampling), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"sampling cannot be sent as JSON: {error}") from None
+
+
 def body(request: Request, model: str, dialect: str = "vllm") -> bytes:
     """The JSON body of a chat completion.
 
@@ -85,8 +101,7 @@ def body(request: Request, model: str, dialect: str = "vllm") -> bytes:
     Raises:
         UsageError: `sampling` names what another field says, or cannot be JSON; a constraint that cannot be said.
     """
-    if clash := sorted(_RESERVED & request.sampling.keys()):
-        raise UsageError(f"sampling: {', '.join(clash)} cannot be set there; the request has its own fields")
+    check_sampling(request.sampling)
     limit = "max_tokens" if dialect == "vllm" else "max_completion_tokens"
     content: dict[str, Any] = {
         "model": model,
@@ -98,10 +113,7 @@ def body(request: Request, model: str, dialect: str = "vllm") -> bytes:
         content["n"] = request.n
     if request.constraint is not None:
         content |= _constrained(request.constraint, dialect)
-    try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"sampling cannot be sent as JSON: {error}") from None
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _loads(data: bytes) -> Any:
@@ -114,15 +126,24 @@ def _loads(data: bytes) -> Any:
         raise Failure("malformed", f"the reply is no JSON: {error}; it begins {data[:80]!r}") from None
 
 
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 1 << 53
+
+
 def _count(source: Any, key: str) -> int:
     value = source.get(key) if isinstance(source, dict) else None
-    return value if type(value) is int and 0 <= value < 1 << 53 else 0
+    return value if _is_count(value) else 0
 
 
 def usage_of(content: Any) -> Usage | None:
-    """The tokens that a reply, or an error, says it cost; None if it says none."""
+    """The tokens that a reply, or an error, says it cost; None if it says none that can be.
+
+    A nonsensical count is no count: taken as nothing, it would be a reply that no budget ever notices.
+    """
     usage = content.get("usage") if isinstance(content, dict) else None
-    if not isinstance(usage, dict) or type(usage.get("prompt_tokens")) is not int:
+    if not isinstance(usage, dict) or not all(_is_count(usage.get(key, 0)) for key in _COUNTED):
+        return None
+    if "prompt_tokens" not in usage:
         return None
     prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     return Usage(

@@ -25,6 +25,10 @@ def test_dials_are_read_from_words():
         ({"kinds": "repair"}, "kinds is repair"),
         ({"models": ()}, "models is empty"),
         ({"sampling": "{"}, "sampling is '{'"),
+        ({"sampling": '{"n": 3}'}, "sampling: n cannot be set there"),
+        ({"sampling": '{"temperature": NaN}'}, "sampling cannot be sent as JSON"),
+        ({"characters": "nan"}, "characters is nan"),
+        ({"deadline": "inf"}, "deadline is inf; at least 0.01, and finite"),
         ({"context": 4096, "max_tokens": 4000}, "smaller max_tokens"),
     ],
 )
@@ -42,6 +46,12 @@ def test_servers_say_how_long_and_whether_constraints_bind():
     assert Dials().resolved(0, binds=False).formats == ("diff", "block")
     with pytest.raises(UsageError, match="obeys no constraint"):
         Dials(formats=("grammar",)).resolved(8192, binds=False)
+
+
+def test_notes_that_no_prompt_has_room_for_are_refused():
+    with pytest.raises(UsageError, match="the notes have about 40001 tokens, and a prompt has room for 6144"):
+        Dials(notes="a" * 100_000).resolved(8192, binds=True)
+    assert Dials(notes="a" * 1_000).resolved(8192, binds=True).notes
 
 
 def test_tokens_are_estimated_from_bytes():

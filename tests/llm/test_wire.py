@@ -117,9 +117,11 @@ def test_a_whole_reply_is_read():
 def test_usage_that_is_none_or_nonsense():
     assert wire.read(reply(usage=None)).usage is None
     assert wire.read(reply(usage={"prompt_tokens": "5"})).usage is None
-    odd = {"prompt_tokens": 5, "completion_tokens": -1, "prompt_tokens_details": {"cached_tokens": 99}}
+    for nonsense in (-1, True, None, 7.5, 10**40):
+        assert wire.read(reply(usage={"prompt_tokens": 5, "completion_tokens": nonsense})).usage is None
+        assert wire.read(reply(usage={"prompt_tokens": nonsense, "completion_tokens": 5})).usage is None
+    odd = {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 99}}
     assert wire.read(reply(usage=odd)).usage == Usage(5, 5, 0, 0)
-    assert wire.read(reply(usage={"prompt_tokens": 5, "completion_tokens": True})).usage == Usage(5, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
