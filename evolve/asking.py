@@ -5,7 +5,7 @@ A run without a model has none of this. Knows servers, ledgers and schedules; st
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from evolve.restoring import Restored
 from evolve.script import Script
 from evolve.search import Search
 from evolve.servers import REPLAY, Met, Windows, meet, opened
+from evolve.statement import Problem
 from evolve.traffic import Cores
 from evolve.waiting import wait
 
@@ -125,20 +126,25 @@ def last_word(book: Ledger) -> str:
     return str(word)
 
 
-def recording_of(path: Path, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def recording_of(path: Path, problem: Problem) -> dict[str, Any]:
     """What the run of a recording was told: its seed, config, init and dials.
 
     Raises:
         LedgerUnreadable: no ledger.
         LedgerMismatch: it is about another problem.
-        UsageError: it asked no model.
+        UsageError: it asked no model, or it sought speed.
     """
     with Ledger.read(path) as book:
-        book.expect(name, parameters)
+        book.expect(problem.name, problem.parameters)
         making = book.run
     if "llm" not in making:
         raise UsageError(
             f"{path}: this run asked no model; run it again with the same seed, it needs no replay"
+        )
+    if problem.speed:
+        raise UsageError(
+            f"{path}: measured speeds differ from run to run, and models are told of them: a search for speed cannot "
+            "be replayed"
         )
     return making
 

@@ -87,7 +87,7 @@ class _Between:
         for entry in book.entries():
             self._drawn[entry.seen].append(entry)
         for arrival, told in book.interventions(LESSONS):
-            self._learnt[arrival].append(told)
+            self._learnt[max(1, arrival)].append(told)  # a human may be quicker than the seed program
 
     def tell(self, model: ModelMutator, commits: int) -> None:
         """There are so many commits now."""
@@ -117,6 +117,8 @@ def restore_models(book: Ledger, search: Search, fingerprint: str) -> Restored:
     for count, commit in enumerate(_replayed(book, search, fingerprint), 1):
         seconds = max(seconds, commit.proposal.elapsed)
         between.tell(model, count)
+    if book.commits == 0:
+        between.tell(model, 1)  # no commit tells it what a human has
     groups: dict[int, list[int]] = defaultdict(list)
     for number in waiting:
         groups[last[number].id].append(number)
@@ -136,7 +138,7 @@ def _recall(book: Ledger, model: ModelMutator, entries: Sequence[Entry]) -> None
         books.charge(entry.kind, entry.first, entry.samples, entry.spent)
     failed = "SELECT number FROM proposals WHERE error IS NOT NULL AND mutator = :name"
     for row in book.query(failed, {"name": model.name}):
-        model.memory.said(row["number"], book.said(row["number"]))
+        model.memory.said(row["number"], book.said(row["number"], model.dials.samples))
 
 
 def _covering(entries: Sequence[Entry]) -> tuple[dict[int, Entry], dict[int, Entry]]:

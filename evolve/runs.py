@@ -96,7 +96,7 @@ def run(
         if resolved is not None:
             making["llm"] = resolved.as_dict()
         if asking is not None and asking.recording is not None:
-            making = recording_of(asking.recording, problem.name, problem.parameters)
+            making = recording_of(asking.recording, problem)
         path = Path(ledger) if ledger is not None else free_name(problem.name, making["seed"])
         return _begun(problem, path, making, _How(budget, options, asking))
 

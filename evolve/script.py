@@ -98,7 +98,7 @@ class Script:
         """Lessons that came before the next request."""
         while (
             self._learnt
-            and self._learnt[0][0] == commits
+            and self._learnt[0][0] <= commits
             and self._learnt[0][1]["asked"] == engine.ledger.asked
         ):
             _, told = self._learnt.pop(0)

@@ -156,6 +156,8 @@ def _tell_model(document: Document) -> str:
     if model["asked_again"]:
         parts.append(f"{model['asked_again']} asked again")
     lines = [", ".join(parts)]
+    if model["proposals"] < document["proposals"]:
+        lines.append(f"  {model['proposals']} of {document['proposals']} proposals are theirs")
     if model["failures"]:
         told = ", ".join(f"{count} {clean(name, 40)}" for name, count in list(model["failures"].items())[:6])
         lines.append(f"  answers that gave no program: {told}")
@@ -186,6 +188,11 @@ def doubts(document: Document) -> list[str]:
         )
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
+    if document["proposals"] and document.get("model", {}).get("proposals") == 0:
+        found.append(
+            "no proposal is a model's: others were quicker, or the budget has no room for a request; limit the run "
+            "in requests or time, or say --ask syntactic=no"
+        )
     if is_speed(document):
         return found + speed_doubts(document)
     return found + _worse_unseen(document) + _worse_than_known(document)

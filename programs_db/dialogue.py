@@ -242,13 +242,19 @@ def entries(db: Database) -> Iterator[Entry]:
         )
 
 
-def text_of(db: Database, number: int) -> str:
-    """What a model wrote last for a proposal; "" if nothing."""
+def text_of(db: Database, number: int, most: int) -> str:
+    """What a model wrote last for a proposal; "" if nothing.
+
+    Args:
+        db: the ledger's.
+        number: of the proposal.
+        most: answers that a request asks for; without it every earlier request would have to be looked at.
+    """
     row = db.execute(
         "SELECT t.text FROM requests q JOIN samples s ON s.request = q.id AND s.position = :number - q.first "
-        "JOIN texts t ON t.hash = s.text WHERE q.first <= :number AND q.first > :number - q.samples "
-        "AND q.kind <> 'lessons' ORDER BY q.attempt DESC LIMIT 1",
-        {"number": number},
+        "JOIN texts t ON t.hash = s.text WHERE q.first BETWEEN :number - :most + 1 AND :number "
+        "AND q.first > :number - q.samples AND q.kind <> 'lessons' ORDER BY q.attempt DESC LIMIT 1",
+        {"number": number, "most": most},
     ).fetchone()
     return "" if row is None else str(row[0])
 

@@ -123,10 +123,10 @@ class Reading:
         """How many requests to models were recorded."""
         return int(self._one("SELECT count(*) FROM requests"))
 
-    def said(self, number: int) -> str:
-        """What a model wrote last for a proposal; "" if nothing."""
+    def said(self, number: int, most: int) -> str:
+        """What a model wrote last for a proposal, where no request asks for more than `most`; "" if nothing."""
         with opening.translated(self.path):
-            return text_of(self._db, number)
+            return text_of(self._db, number, most)
 
     def program(self, name: str) -> Program:
         """The program with an id.

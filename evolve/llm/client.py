@@ -222,7 +222,7 @@ class HttpClient:
         """What a failed attempt means for the server and for the request; raises if that was the last."""
         pool = self._pool
         assert pool is not None
-        pool.bad()
+        pool.bad(failure.words)
         overspent = _billed(errand, failure, hold)
         errand.avoid.add(server)
         if failure.kind == "busy":

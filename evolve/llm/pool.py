@@ -86,6 +86,7 @@ class Pool:
         # Suspects, and requests for other models, wait in queues of their own: they hold up nobody else.
         self._queues: dict[tuple[bool, str], deque[_Waiter]] = {}
         self._trouble: float | None = None
+        self._words = ""
         self._timer: asyncio.TimerHandle | None = None
         self._dark = False
         self._begun = len(self.servers) < 2
@@ -168,8 +169,13 @@ class Pool:
             self._timer.cancel()
             self._timer = None
 
-    def bad(self) -> None:
-        """Something failed: from now on it is counted how long nobody is served."""
+    def bad(self, words: str) -> None:
+        """Something failed: from now on it is counted how long nobody is served.
+
+        Args:
+            words: what happened, safe to show.
+        """
+        self._words = words
         if self._trouble is None:
             self._trouble = self._loop.time()
         if self._timer is None:
@@ -183,7 +189,9 @@ class Pool:
         if seconds < self.patience:
             return None
         names = ", ".join(server.endpoint.url for server in self.servers)
-        return Outage(f"no good reply for {seconds:.0f} s from {names}; the run can be resumed")
+        return Outage(
+            f"no good reply for {seconds:.0f} s from {names} ({self._words}); the run can be resumed"
+        )
 
     def rest(self, server: Server, seconds: float) -> None:
         """Send nothing there for so long."""
@@ -207,7 +215,7 @@ class Pool:
             return
         server.up = False
         server.failures += 1
-        self.bad()
+        self.bad(words)
         self._tell(Notice("down", server.endpoint.url, words))
         if not self._dark and not any(each.up for each in self.servers):
             self._dark = True

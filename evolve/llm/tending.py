@@ -141,7 +141,7 @@ class Tender:
                     return
             if server.up is False:
                 server.failures += 1
-                pool.bad()
+                pool.bad(words)
             pool.down(server, words)
 
     async def _follow(self, server: Server) -> None:

@@ -26,7 +26,7 @@ _SCORED: Final = 4096
 _RECENT: Final = 8
 _OUTPUT: Final = 2_000
 
-_HOPELESS: Final = frozenset({"unchanged", "no_reply", "no_site"})
+_HOPELESS: Final = frozenset({"unchanged", "no_reply", "no_site", "empty", "truncated"})
 """Nothing was tried that could be mended."""
 
 Scores = Mapping[str, Mapping[str, float]]

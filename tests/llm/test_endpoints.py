@@ -337,7 +337,7 @@ def test_a_good_reply_ends_the_count():
         (server,) = pool.servers
         first = errand()
         await pool.acquire(first)
-        pool.bad()
+        pool.bad("reset")
         await asyncio.sleep(0.15)
         pool.good(server, first, False)
         await asyncio.sleep(0.15)

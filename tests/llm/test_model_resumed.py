@@ -1,0 +1,112 @@
+"""Runs that go on and are repeated: they ask what they would have asked; and what a run says when models fail it."""
+
+import pytest
+from author import PROBLEM
+from served import served
+
+import evolve
+from evolve.asking import recording_of
+from evolve.budget import Budget
+from evolve.cli import main
+from evolve.engine import Engine
+from evolve.errors import UsageError
+from evolve.llm.dials import Dials
+from evolve.llm.errors import Outage
+from evolve.loader import load
+from evolve.programs_db.dialogue import Answered, Asked, Said, Spent
+from evolve.programs_db.ledger import Ledger
+from evolve.telling import doubts
+
+
+@pytest.fixture
+def toy(tmp_path):
+    path = tmp_path / "toy.py"
+    path.write_text(PROBLEM)
+    return str(path)
+
+
+def kinds_of(ledger):
+    with Ledger.read(ledger) as book:
+        return {one.asked.kind for one in book.dialogues()}
+
+
+def test_what_was_cut_off_twice_is_not_repaired_after_a_resume_either(toy, tmp_path):
+    dials = Dials(syntactic=False, formats=("block",), max_tokens=200, lessons=0)
+    with served() as server:
+        server.settings.faults = lambda number, body: "truncated" if number > 3 else None
+        evolve.run(toy, ledger=tmp_path / "a.db", llm=server.url, dials=dials, proposals=8, workers=1)
+        first = evolve.resume(tmp_path / "a.db", proposals=40, workers=1)
+    assert "repair" not in kinds_of(tmp_path / "a.db")
+    again = evolve.run(toy, ledger=tmp_path / "b.db", llm=f"replay:{tmp_path / 'a.db'}", workers=1)
+    assert again.document["content_hash"] == first.document["content_hash"]
+
+
+def test_lessons_of_a_human_hold_before_the_seed_program_is_committed(toy, tmp_path, monkeypatch):
+    async def killed(self):
+        raise KeyboardInterrupt
+
+    dials = Dials(syntactic=False, lessons=0, max_tokens=200)
+    with served() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(Engine, "_seed", killed)
+            with pytest.raises(KeyboardInterrupt):
+                evolve.run(toy, ledger=tmp_path / "a.db", llm=server.url, dials=dials, proposals=9, workers=1)
+        (tmp_path / "lessons.txt").write_text("- try 0.7 at once")
+        assert main(["lessons", str(tmp_path / "a.db"), "--set", str(tmp_path / "lessons.txt")]) == 0
+        evolve.resume(tmp_path / "a.db", workers=1)
+    evolve.run(toy, ledger=tmp_path / "b.db", llm=f"replay:{tmp_path / 'a.db'}", workers=1)
+    for path in (tmp_path / "a.db", tmp_path / "b.db"):
+        with Ledger.read(path) as book:
+            prompts = ["".join(text for _, text in one.asked.prompt) for one in book.dialogues()]
+            assert len(prompts) == 9
+            assert all("try 0.7 at once" in prompt for prompt in prompts)
+
+
+def test_what_a_model_said_is_found_among_requests_for_several_answers(tmp_path):
+    with Ledger.create(tmp_path / "a.db", {"name": "x", "parameters": {}}, {"seed": 0}, "mark") as book:
+        book.begin_session("mark", {}, [], {})
+        for first in (1, 5):
+            asked = Asked(first, 4, 0, 1, "improve", "", (("user", "hello"),))
+            said = tuple(Said(f"answer {number}") for number in range(first, first + 4))
+            book.record_answered(book.record_asked(asked), Answered(said, Spent()))
+        again = book.record_asked(Asked(6, 1, 1, 1, "improve", "", (("user", "hello"),)))
+        book.record_answered(again, Answered((Said("another"),), Spent()))
+        told = [book.said(number, 4) for number in range(10)]
+    assert told == ["", *(f"answer {n}" for n in (1, 2, 3, 4, 5)), "another", "answer 7", "answer 8", ""]
+
+
+def test_a_search_for_speed_is_not_replayed(toy, tmp_path, monkeypatch):
+    with served() as server:
+        evolve.run(toy, ledger=tmp_path / "a.db", llm=server.url, proposals=3, workers=1)
+    fast = load("topk")
+    monkeypatch.setattr(Ledger, "expect", lambda *_: None)  # a small problem stands for a timed one
+    with pytest.raises(UsageError, match="a search for speed cannot be replayed"):
+        recording_of(tmp_path / "a.db", fast)
+
+
+def test_a_run_whose_models_were_too_slow_for_its_proposals_says_so(toy, tmp_path):
+    with served() as server:
+        server.settings.latency = 0.0
+        met = evolve.run(toy, ledger=tmp_path / "a.db", llm=server.url, proposals=3, workers=1).document
+    slow = {**met, "model": {**met["model"], "proposals": 0}}
+    assert any("no proposal is a model's" in doubt for doubt in doubts(slow))
+    theirs = {**met, "model": {**met["model"], "proposals": 1}}
+    assert not any("no proposal is a model's" in doubt for doubt in doubts(theirs))
+
+
+def test_an_outage_says_what_was_wrong_last(toy, tmp_path):
+    dials = Dials(syntactic=False, max_tokens=200)
+    with served() as server:
+        server.settings.faults = lambda number, body: "html" if number > 4 else None
+        with pytest.raises(Outage, match=r"the reply is no JSON.*the run can be resumed"):
+            evolve.run(toy, ledger=tmp_path / "a.db", llm=server.url, dials=dials, patience=0.5, proposals=9)
+
+
+def test_a_budget_that_has_no_room_for_one_request_says_so(toy, tmp_path):
+    notices = []
+    with served() as server:
+        how = {"llm": server.url, "budget": Budget(tokens=2000), "workers": 1, "notices": notices.append}
+        evolve.run(toy, ledger=tmp_path / "a.db", dials=Dials(syntactic=False, max_tokens=1000), **how)
+    (told,) = [one.words for one in notices if one.kind == "warning"]
+    assert "of 2000 spent" in told
+    assert "has no room" in told
