@@ -124,6 +124,11 @@ class Desk(Books):
         self.charge(question.kind, question.first, question.request.n, answered.spent)
         return answered
 
+    def warn(self, words: str) -> None:
+        """Tell what a human should know, safe to show."""
+        if self._observer is not None:
+            self._observer(Notice("warning", "", words))
+
     def _tell(self, refusal: Refused) -> None:
         """Loudly, but not for each of a hundred in the same words."""
         if self._observer is not None and refusal.words not in self._told:

@@ -197,6 +197,8 @@ class Flow:
                     await self._until_change()
                 else:
                     self._spent = str(why)
+                    if not self._engine.ledger.asked:
+                        self.desk.warn(self._spent)  # a run that never asks would look like one that did
                     self._change()
 
     async def _ask_for(self, number: int) -> None:

@@ -190,8 +190,8 @@ def doubts(document: Document) -> list[str]:
         found.append("programs ran without a jail: any of them could have read or changed what you can")
     if document["proposals"] and document.get("model", {}).get("proposals") == 0:
         found.append(
-            "no proposal is a model's: others were quicker; limit the run in requests or time, which those do not "
-            "use up, or say --ask syntactic=no"
+            "no proposal is a model's: others were quicker, or the budget has no room for a request; limit the run in "
+            "requests or time, which others do not use up, or say --ask syntactic=no"
         )
     if is_speed(document):
         return found + speed_doubts(document)

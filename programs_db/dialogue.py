@@ -253,8 +253,7 @@ def text_of(db: Database, number: int, most: int) -> str:
     row = db.execute(
         "SELECT t.text FROM requests q JOIN samples s ON s.request = q.id AND s.position = :number - q.first "
         "JOIN texts t ON t.hash = s.text WHERE q.first BETWEEN :number - :most + 1 AND :number "
-        "AND q.first > :number - q.samples "
-        "AND q.kind <> 'lessons' ORDER BY q.attempt DESC LIMIT 1",
+        "AND q.first > :number - q.samples AND q.kind <> 'lessons' ORDER BY q.attempt DESC LIMIT 1",
         {"number": number, "most": most},
     ).fetchone()
     return "" if row is None else str(row[0])

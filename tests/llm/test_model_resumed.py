@@ -6,6 +6,7 @@ from served import served
 
 import evolve
 from evolve.asking import recording_of
+from evolve.budget import Budget
 from evolve.cli import main
 from evolve.engine import Engine
 from evolve.errors import UsageError
@@ -105,3 +106,13 @@ def test_an_outage_says_what_was_wrong_last(toy, tmp_path):
                 patience=0.5,
                 proposals=9,
             )
+
+
+def test_a_budget_that_has_no_room_for_one_request_says_so(toy, tmp_path):
+    notices = []
+    with served() as server:
+        how = {"llm": server.url, "budget": Budget(tokens=2000), "workers": 1, "notices": notices.append}
+        evolve.run(toy, ledger=tmp_path / "a.db", dials=Dials(syntactic=False, max_tokens=1000), **how)
+    (told,) = [one.words for one in notices if one.kind == "warning"]
+    assert "of 2000 spent" in told
+    assert "has no room" in told

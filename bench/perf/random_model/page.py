@@ -50,7 +50,7 @@ def _outcome(courses: Courses) -> str:
     lines = [
         "## What came of it",
         "",
-        f"*Better unseen*: courses whose last program beats the seed program on the first of the unseen suites as well "
+        "*Better unseen*: courses whose last program beats the seed program on the first of the unseen suites as well "
         "(`same_size`, `weibull_5k`).",
         "",
         f"| problem | tuning | who proposes | better | better unseen | seed program | best after {PROPOSALS:,}: median "
@@ -123,13 +123,13 @@ def _answers(courses: Courses) -> str:
     lines = [
         "## What the answers were",
         "",
-        f"Means over the courses of {PROPOSALS:,} proposals. *Valid*: answers that were a program other than the one to",
-        "change. *Bare*: sentences that say one name or one number. *Equal*: evaluated programs that score exactly as the",
-        "seed program does. *Stale*: commits that a proposal did not know of. *Cached*: of the prompt tokens, found in the",
-        "server's prefix cache. Seconds are wall time, on a machine that did other work as well.",
+        f"Means over the courses of {PROPOSALS:,} proposals. *Valid*: answers that were a program other than the one",
+        "to change. *Bare*: sentences that say one name or one number. *Equal*: evaluated programs that score exactly",
+        "as the seed program does. *Stale*: commits that a proposal did not know of. *Cached*: of the prompt tokens,",
+        "found in the server's prefix cache. Seconds are wall time, on a machine that did other work as well.",
         "",
-        "| problem | tuning | who proposes | valid | bare | equal | evaluations | prompt tokens | cached | answer tokens "
-        "| stale | seconds |",
+        "| problem | tuning | who proposes | valid | bare | equal | evaluations | prompt tokens | cached "
+        "| answer tokens | stale | seconds |",
         "|---" * 12 + "|",
     ]
     for arm in ARMS:
@@ -201,8 +201,8 @@ Chance draws among the grammar's alternatives, of which a number is only one. Th
 to chance's. It is the last of those that were tried: on seeds 0 to 2 of `online_bin_packing` -2 for digits, then -2 and
 +1.5 for what opens; on seeds 100 to 103, -3 and +2.5, then with +3 for `old`, there and for `memory_rule`. Other dials
 do not help: with no bias, on seeds 100 and 101 of `online_bin_packing`, at a temperature of 0.3 or 0.1 or a top_p of
-0.5, no run of 1,000 proposals improved the seed program, and 77 to 93 % of the sentences were bare. The context of 8,192
-tokens was never short: a prompt has some 2,000 to 3,500.
+0.5, no run of 1,000 proposals improved the seed program, and 77 to 93 % of the sentences were bare. The context of
+8,192 tokens was never short: a prompt has some 2,000 to 3,500.
 
 **Why `online_bin_packing` is hard for whoever begins at best fit.** Ties go to the bin with the least room, so a
 program that says the same of all bins is best fit again, and so is much else (*equal*). Such programs fill no new cell,
