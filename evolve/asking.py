@@ -104,7 +104,7 @@ def _met(
     word: str, endpoints: tuple[Endpoint, ...], options: Options, dials: Dials | None
 ) -> tuple[Asking, Dials]:
     dials = dials or Dials()
-    met = wait(meet(endpoints, dials.models))
+    met = wait(meet(endpoints, dials.models, options.notices))
     for words in met.warnings:
         if options.notices is not None:
             options.notices(Notice("warning", "", words))

@@ -4,21 +4,21 @@ Knows clients, the purse and the ledger. When to ask, and what becomes of an ans
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from evolve.llm.client import Client
-from evolve.llm.errors import Outage, Overspent, Poisoned, Refused, Unanswered
+from evolve.llm.errors import Overspent, Poisoned, Refused, Unanswered
 from evolve.llm.pool import Notice, Observer
-from evolve.llm.records import NOTHING, Reply, Usage
+from evolve.llm.records import Reply, Usage
 from evolve.llm.spending import Hold, Limits, Price, Purse
 from evolve.mutators.llm import LESSONS, ModelMutator, Question
-from evolve.programs_db.dialogue import OUTAGE, Answered, Entry, Said, Spent
+from evolve.programs_db.dialogue import Answered, Entry, Said, Spent
 from evolve.programs_db.ledger import Ledger
 
 __all__ = ["Books", "Desk", "purse_of"]
 
-_REFUSALS = 20  # in a row: the key is not valid any more, or the model is gone
-
-Wasteful = Refused | Poisoned | Unanswered | Outage | Overspent
+_REFUSALS = 20
+"""In a row, and the key is not valid any more, or the model is gone; as many are told of."""
 
 
 class Books:
@@ -38,13 +38,12 @@ class Books:
         self.model.asked(question.kind, question.repairs)
         return self.ledger.record_asked(question.asked())
 
-    def charge(self, kind: str, first: int, samples: int, spent: Spent) -> None:
-        """Tell the mutator what each of a request's proposals has cost; lessons are nobody's."""
+    def charge(self, kind: str, first: int, samples: int, tokens: int) -> None:
+        """Tell the mutator what a request has cost its proposals; lessons are nobody's."""
         if kind == LESSONS:
             return
-        tokens = (spent.prompt + spent.completion + spent.wasted) / samples
         for number in range(first, first + samples):
-            self.model.cost(number, tokens)
+            self.model.cost(number, tokens / samples)
 
 
 class Desk(Books):
@@ -98,31 +97,33 @@ class Desk(Books):
                 been refused in a row. Else it is this one's fault: it is too long, for instance.
             Outage: no server; the question stays open, for when the run is resumed.
         """
+        hold.book = partial(self._waste, question, entry)
         with hold:
             try:
                 reply = await self.client.generate(question.request, hold)
             except (Poisoned, Unanswered, Overspent) as error:
                 self.unanswered += 1
-                answered = Answered((), _wasted(error), error=str(error))
+                answered = Answered((), Spent(), error=str(error))
             except Refused as error:
                 self.refused += 1
                 if not self.answered or self.refused >= _REFUSALS:
                     raise
                 self.unanswered += 1
                 self._tell(error)
-                answered = Answered((), _wasted(error), error=str(error))
-            except Outage as error:
-                if error.wasted != NOTHING:
-                    self.ledger.record_answered(entry, Answered((), _wasted(error), error=OUTAGE))
-                raise
+                answered = Answered((), Spent(), error=str(error))
             else:
                 self.answered, self.refused = True, 0
                 usage = reply.usage if reply.counted else hold.asked
                 hold.settle(usage)
                 answered = _answered(reply, usage)
             self.ledger.record_answered(entry, answered)
-        self.charge(question.kind, question.first, question.request.n, answered.spent)
+        self.charge(question.kind, question.first, question.request.n, answered.spent.tokens)
         return answered
+
+    def _waste(self, question: Question, entry: int, usage: Usage) -> None:
+        """A try has failed and was billed."""
+        self.ledger.record_wasted(entry, _spent(usage))
+        self.charge(question.kind, question.first, question.request.n, usage.tokens)
 
     def warn(self, words: str) -> None:
         """Tell what a human should know, safe to show."""
@@ -130,20 +131,20 @@ class Desk(Books):
             self._observer(Notice("warning", "", words))
 
     def _tell(self, refusal: Refused) -> None:
-        """Loudly, but not for each of a hundred in the same words."""
-        if self._observer is not None and refusal.words not in self._told:
+        """Loudly, but not for each of a hundred in the same words, nor for more than so many in others."""
+        if self._observer is not None and refusal.words not in self._told and len(self._told) < _REFUSALS:
             self._told.add(refusal.words)
             self._observer(Notice("refused", "", str(refusal)))
 
 
-def _wasted(error: Wasteful) -> Spent:
-    return Spent(wasted=error.wasted.tokens)
+def _spent(usage: Usage) -> Spent:
+    return Spent(usage.prompt, usage.cached, usage.completion, usage.reasoning)
 
 
 def _answered(reply: Reply, usage: Usage) -> Answered:
     return Answered(
         tuple(Said(one.text, one.reasoning, one.finish) for one in reply.samples),
-        Spent(usage.prompt, usage.cached, usage.completion, usage.reasoning, reply.wasted.tokens),
+        _spent(usage),
         reply.model,
         reply.fingerprint,
         reply.endpoint,
@@ -162,13 +163,11 @@ def purse_of(limits: Limits, prices: Mapping[str, Price], entries: Sequence[Entr
         earlier: tokens of the probes of earlier sessions and of this one.
     """
     purse = Purse(limits, prices)
-    if earlier != NOTHING:
-        purse.charge(earlier)
+    purse.charge(earlier, requests=0)
     for entry in entries:
-        spent = entry.spent
-        if spent.wasted:
-            purse.charge(Usage(prompt=spent.wasted), entry.model, wasted=True)
-        if spent.prompt or spent.completion:
-            used = Usage(spent.prompt, spent.cached, spent.completion, spent.reasoning)
-            purse.charge(used, entry.model, asked=Usage(spent.prompt, 0, entry.most))
+        for spent in (*entry.wasted, entry.spent):
+            if spent.tokens:
+                used = Usage(spent.prompt, spent.cached, spent.completion, spent.reasoning)
+                asked = Usage(spent.prompt, 0, entry.most)
+                purse.charge(used, entry.model, asked=asked, wasted=spent is not entry.spent)
     return purse

@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from evolve.desk import Desk
@@ -46,14 +46,14 @@ class Open:
     Args:
         question: as it was put.
         standing: of the run when it was drawn.
-        entry: id of its entry; None if it has to be entered again.
+        entry: id of its entry.
         answered: its reply, if that had come.
         numbers: the proposals that are not committed.
     """
 
     question: Question
     standing: Standing
-    entry: int | None
+    entry: int
     answered: Answered | None
     numbers: tuple[int, ...]
 
@@ -107,6 +107,7 @@ class Flow:
         """See `Schedule.drive`."""
         book, given = engine.ledger, len(engine.search.init)
         self._engine = engine
+        self._lost = deque(number for number in self._lost if number <= self._most)
         self._next = max(
             book.next_number, given + 1, *(1 + number for number in self._lost), *self._ends(), 1
         )
@@ -119,7 +120,7 @@ class Flow:
                 absent = {*book.missing(), *range(book.next_number, given + 1)}
                 for number in sorted(absent & {*range(1, given + 1)}):
                     await self._finish(engine.search.propose(number))
-                for one in self._opened:
+                for one in self._due():
                     group.create_task(self._reopened(one))
                 group.create_task(self._ask())
                 if self._syntactic:
@@ -140,6 +141,12 @@ class Flow:
             "tokens": tokens,
             "money": tally.money,
         }
+
+    def _due(self) -> Iterator[Open]:
+        """Questions of earlier sessions, for the proposals that are within the budget; the others stay open."""
+        for one in self._opened:
+            if numbers := tuple(number for number in one.numbers if number <= self._most):
+                yield replace(one, numbers=numbers)
 
     def _ends(self) -> list[int]:
         """For each request the number after its last."""
@@ -273,12 +280,8 @@ class Flow:
         hold = await self._hold(one.question)
         if hold is None:
             return  # it stays open
-        question = one.question
-        if one.entry is None:
-            question = replace(question, seen=self._engine.search.tally.proposals)
-        entry = self.desk.enter(question) if one.entry is None else one.entry
-        self._flying += question.request.n
-        await self._answer(replace(one, question=question, entry=entry), hold)
+        self._flying += one.question.request.n
+        await self._answer(one, hold)
 
     async def _hold(self, question: Question) -> Hold | None:
         """Room in the budget, as soon as there is some; None if there will be none."""
@@ -294,7 +297,6 @@ class Flow:
     # -- answers
 
     async def _answer(self, one: Open, hold: Hold) -> None:
-        assert one.entry is not None
         await self._read_all(one, await self._sent(one.question, one.entry, hold))
 
     async def _read_all(self, one: Open, answered: Answered) -> None:

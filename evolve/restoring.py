@@ -5,7 +5,7 @@ Knows ledgers and searches; starts nothing.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from evolve.desk import Books
@@ -135,7 +135,7 @@ def _recall(book: Ledger, model: ModelMutator, entries: Sequence[Entry]) -> None
     """What answers have cost, and what those said that made no program."""
     books = Books(model, book)
     for entry in entries:
-        books.charge(entry.kind, entry.first, entry.samples, entry.spent)
+        books.charge(entry.kind, entry.first, entry.samples, entry.tokens)
     failed = "SELECT number FROM proposals WHERE error IS NOT NULL AND mutator = :name"
     for row in book.query(failed, {"name": model.name}):
         model.memory.said(row["number"], book.said(row["number"], model.dials.samples))
@@ -157,11 +157,6 @@ def _covering(entries: Sequence[Entry]) -> tuple[dict[int, Entry], dict[int, Ent
 def _opened(
     book: Ledger, model: ModelMutator, entry: Entry, standing: Standing, numbers: Sequence[int]
 ) -> Open:
-    asked, answered = book.dialogue(entry.id)
+    asked, answered, _ = book.dialogue(entry.id)
     question = question_of(asked, book.program, model.dials.deadline)
-    if entry.answered:
-        return Open(question, standing, entry.id, answered, tuple(numbers))
-    if answered is not None:  # there was no server: it is put again, under a number of its own
-        question = replace(question, attempt=question.attempt + 1)
-        return Open(question, standing, None, None, tuple(numbers))
-    return Open(question, standing, entry.id, None, tuple(numbers))
+    return Open(question, standing, entry.id, answered, tuple(numbers))

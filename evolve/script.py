@@ -55,7 +55,7 @@ class Script:
             self._asked[dialogue.asked.seen].append(dialogue)
             if dialogue.asked.kind != LESSONS:
                 for number in range(dialogue.asked.first, dialogue.asked.first + dialogue.asked.samples):
-                    self._answers[number] = dialogue
+                    self._answers[number] = dialogue.asked, dialogue.answered
                     asked.add(number)
         given = len(recording.run["init"])
         for row in rows:
@@ -107,14 +107,17 @@ class Script:
 
     def _put(self, engine: Engine, dialogue: Dialogue) -> None:
         """Draw a question again, and take its answer from the recording."""
-        asked, answered = dialogue
+        asked, answered, wasted = dialogue
         drawn = self._again(engine, asked)
         if (now := drawn.question.asked()) != asked:
             self._diverged(asked, now)
         entry = self.books.enter(drawn.question)
+        for spent in wasted:
+            engine.ledger.record_wasted(entry, spent)
         if answered is not None:
             engine.ledger.record_answered(entry, answered)
-            self.books.charge(asked.kind, asked.first, asked.samples, answered.spent)
+        billed = (*wasted, *([answered.spent] if answered else []))
+        self.books.charge(asked.kind, asked.first, asked.samples, sum(spent.tokens for spent in billed))
         if asked.kind != LESSONS:
             for number in range(asked.first, asked.first + asked.samples):
                 self._drawn.setdefault(number, drawn)

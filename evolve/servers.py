@@ -12,8 +12,8 @@ from evolve.errors import InfrastructureError, UsageError
 from evolve.flow import Vacancies
 from evolve.llm.client import HttpClient, Patience
 from evolve.llm.endpoints import Endpoint
-from evolve.llm.pool import Observer
-from evolve.llm.probe import Finding
+from evolve.llm.pool import Notice, Observer
+from evolve.llm.probe import DEADLINE, Finding
 from evolve.llm.records import NOTHING, Usage
 
 __all__ = ["REPLAY", "Met", "Windows", "endpoints_of", "meet", "opened"]
@@ -23,6 +23,9 @@ REPLAY = "replay:"
 
 _OPENAI = "openai+"
 _PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0)
+_IN_VAIN = ("unreachable", "late")
+_SLOW = 3.0
+"""Seconds after which a human is told what is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +79,25 @@ def _endpoint(word: str) -> Endpoint:
         raise UsageError(f"--llm {word!r}: the weight behind '*' is no number") from None
 
 
-async def meet(endpoints: Sequence[Endpoint], models: Sequence[str]) -> Met:
+async def meet(endpoints: Sequence[Endpoint], models: Sequence[str], tell: Observer | None = None) -> Met:
     """Ask the servers whether they will do.
 
     Args:
         endpoints: all of them.
         models: names that will be asked for.
+        tell: is told if they take their time.
 
     Raises:
         Refused: one refuses the key or the model.
         InfrastructureError: none answers.
     """
-    findings, usage = await _probed(endpoints)
+    loop = asyncio.get_running_loop()
+    waiting = loop.call_later(_SLOW, _still_asking, endpoints, tell) if tell else None
+    try:
+        findings, usage = await _probed(endpoints)
+    finally:
+        if waiting is not None:
+            waiting.cancel()
     good = [one for one in findings if not one.problem]
     if not good:
         told = "; ".join(f"{one.endpoint}: {one.problem}" for one in findings)
@@ -106,19 +116,30 @@ async def meet(endpoints: Sequence[Endpoint], models: Sequence[str]) -> Met:
     return Met(min(contexts, default=0), binds, known, usage, tuple(warnings))
 
 
+def _still_asking(endpoints: Sequence[Endpoint], tell: Observer) -> None:
+    words = ", ".join(one.url for one in endpoints)
+    tell(
+        Notice(
+            "asking", "", f"waiting for an answer of {words}, up to {DEADLINE:g} s for each of five questions"
+        )
+    )
+
+
 async def _probed(endpoints: Sequence[Endpoint]) -> tuple[list[Finding], Usage]:
-    """What each endpoint says, and what all asking has cost; who failed is asked again, who is not there is not."""
+    """What each endpoint says, and what all asking has cost; who failed is asked again, but not who is not there
+    or who says nothing until the deadline.
+    """
     findings: dict[str, Finding] = {}
     usage, left = NOTHING, tuple(endpoints)
     for pause in (*_PAUSES, None):
         client = HttpClient(left)
         try:
-            found = await client.probe()
+            found = await client.probe(DEADLINE)
         finally:
             await client.close()
         findings.update((one.endpoint, one) for one in found)
         usage = sum((one.usage for one in found), usage)
-        again = {one.endpoint for one in found if one.problem and not one.problem.startswith("unreachable")}
+        again = {one.endpoint for one in found if one.problem and not one.problem.startswith(_IN_VAIN)}
         left = tuple(one for one in left if one.url in again)
         if not left or pause is None:
             break

@@ -55,6 +55,7 @@ def document(
         "WHERE p.number = 0"
     )
     best = top(book, objective, 1, book.fingerprint)
+    used, wasted = book.spent()
     told: dict[str, Any] = {
         "problem": about["name"],
         "parameters": about["parameters"],
@@ -68,7 +69,7 @@ def document(
         **_counts(book),
         "seconds": round(measured.get("seconds", 0.0), 3),
         "cpu_seconds": round(measured.get("cpu_seconds", 0.0), 3),
-        "tokens": asdict(book.spent()),
+        "tokens": {**asdict(used), "wasted": wasted.tokens},
         "isolation": _isolation(book),
         "interventions": book.query("SELECT count(*) AS n FROM interventions")[0]["n"],
         "content_hash": book.content_hash() if hashed else None,

@@ -14,7 +14,6 @@ from evolve.programs_db.audit import text_hash
 from evolve.programs_db.rows import Stamp, dump
 
 __all__ = [
-    "OUTAGE",
     "Answered",
     "Asked",
     "Dialogue",
@@ -25,13 +24,11 @@ __all__ = [
     "entries",
     "insert_answered",
     "insert_asked",
+    "insert_wasted",
     "spent",
     "text_of",
 ]
-
-
-OUTAGE = "outage"
-"""Error of a reply that never came because no server was there: what was asked is asked again."""
+_TOKENS = "prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +67,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens, as servers count them; cached ones are among those of the prompt, reasoning among the completion's.
-
-    `wasted` are those of tries that failed and were billed all the same.
-    """
+    """Tokens, as servers count them; cached ones are among those of the prompt, reasoning among the completion's."""
 
     prompt: int = 0
     cached: int = 0
     completion: int = 0
     reasoning: int = 0
-    wasted: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt + self.completion
 
     def __add__(self, other: "Spent") -> "Spent":
         return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
@@ -91,7 +89,7 @@ class Answered:
 
     Args:
         said: the answers, in the order of the proposals.
-        spent: tokens.
+        spent: tokens of the try that gave the answers.
         model: as the server calls itself.
         server: its fingerprint, if it tells one.
         endpoint: its URL, without keys.
@@ -111,10 +109,11 @@ class Answered:
 
 
 class Dialogue(NamedTuple):
-    """A request and, once there is one, its reply."""
+    """A request, once there is one its reply, and what was billed for tries that failed."""
 
     asked: Asked
     answered: Answered | None
+    wasted: tuple[Spent, ...] = ()
 
 
 def insert_asked(db: Database, asked: Asked, stamp: Stamp) -> int:
@@ -136,11 +135,11 @@ def insert_answered(db: Database, request: int, answered: Answered, stamp: Stamp
     spent = answered.spent
     db.execute(
         "INSERT INTO replies (request, model, server, endpoint, error, prompt_tokens, cached_tokens, "
-        "completion_tokens, reasoning_tokens, wasted_tokens, tries, seconds, session, at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "completion_tokens, reasoning_tokens, tries, seconds, session, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(request, answered.model, answered.server, answered.endpoint, answered.error),
-            *(spent.prompt, spent.cached, spent.completion, spent.reasoning, spent.wasted),
+            *(spent.prompt, spent.cached, spent.completion, spent.reasoning),
             *(answered.tries, answered.seconds, stamp.session, stamp.at),
         ),
     )
@@ -151,6 +150,15 @@ def insert_answered(db: Database, request: int, answered: Answered, stamp: Stamp
             "INSERT INTO samples (request, position, text, reasoning, finish) VALUES (?, ?, ?, ?, ?)",
             (request, position, text, reasoning, said.finish),
         )
+
+
+def insert_wasted(db: Database, request: int, spent: Spent, stamp: Stamp) -> None:
+    """Write a try that failed and was billed. To be called within a transaction."""
+    db.execute(
+        "INSERT INTO wastes (request, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, session, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (request, spent.prompt, spent.cached, spent.completion, spent.reasoning, stamp.session, stamp.at),
+    )
 
 
 def _put(db: Database, text: str) -> str:
@@ -176,10 +184,11 @@ def dialogues(db: Database, only: int | None = None) -> Iterator[Dialogue]:
     ):
         said = Said(None if text is None else texts[text], texts[reasoning] if reasoning else "", finish)
         samples.setdefault(request, []).append(said)
+    wasted = _wasted(db)
     for row in db.execute(
         "SELECT q.id, first, samples, attempt, seen, kind, q.model, prompt, parameters, r.request, r.model, server, "
         "endpoint, tries, r.seconds, error, prompt_tokens, cached_tokens, completion_tokens, "
-        "reasoning_tokens, wasted_tokens FROM requests q LEFT JOIN replies r ON r.request = q.id "
+        "reasoning_tokens FROM requests q LEFT JOIN replies r ON r.request = q.id "
         "WHERE q.id = :only OR :only IS NULL ORDER BY q.id",
         {"only": only},
     ):
@@ -188,8 +197,16 @@ def dialogues(db: Database, only: int | None = None) -> Iterator[Dialogue]:
         asked = Asked(first, count, attempt, seen, kind, model, prompt, json.loads(row[8]))
         answered = None
         if row[9] is not None:
-            answered = Answered(tuple(samples.get(row[0], ())), Spent(*row[16:21]), *row[10:16])
-        yield Dialogue(asked, answered)
+            answered = Answered(tuple(samples.get(row[0], ())), Spent(*row[16:20]), *row[10:16])
+        yield Dialogue(asked, answered, wasted.get(row[0], ()))
+
+
+def _wasted(db: Database) -> dict[int, tuple[Spent, ...]]:
+    """What was billed for tries that failed, by request."""
+    found: dict[int, tuple[Spent, ...]] = {}
+    for request, *tokens in db.execute(f"SELECT request, {_TOKENS} FROM wastes ORDER BY id"):  # noqa: S608
+        found[request] = (*found.get(request, ()), Spent(*tokens))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +223,9 @@ class Entry:
         model: as the request names it.
         repairs: number of the proposal that it repairs, or None.
         most: tokens that were asked for at most, over all samples.
-        answered: whether there is a reply; not if there was no server.
-        spent: tokens so far.
+        answered: whether there is a reply.
+        spent: tokens of the reply.
+        wasted: what was billed for tries that failed.
     """
 
     id: int
@@ -221,24 +239,30 @@ class Entry:
     most: int
     answered: bool
     spent: Spent
+    wasted: tuple[Spent, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """All that were billed for it."""
+        return self.spent.tokens + sum(one.tokens for one in self.wasted)
 
 
 def entries(db: Database) -> Iterator[Entry]:
     """Every request in the order of writing."""
+    wasted = _wasted(db)
+    wasted = _wasted(db)
     for row in db.execute(
         "SELECT q.id, first, samples, attempt, seen, kind, q.model, json_extract(parameters, '$.repairs'), "
-        "samples * coalesce(json_extract(parameters, '$.max_tokens'), 0), r.request IS NOT NULL "
-        "AND r.error IS NOT :outage, "
+        "samples * coalesce(json_extract(parameters, '$.max_tokens'), 0), r.request IS NOT NULL, "
         "coalesce(prompt_tokens, 0), coalesce(cached_tokens, 0), coalesce(completion_tokens, 0), "
-        "coalesce(reasoning_tokens, 0), coalesce(wasted_tokens, 0) "
-        "FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id",
-        {"outage": OUTAGE},
+        "coalesce(reasoning_tokens, 0) FROM requests q LEFT JOIN replies r ON r.request = q.id ORDER BY q.id"
     ):
         name, first, samples, attempt, seen, kind, model, repairs, most, answered = row[:10]
         yield Entry(
             *(name, first, samples, attempt, seen, kind, model, repairs, most),
             answered=bool(answered),
             spent=Spent(*row[10:]),
+            wasted=wasted.get(name, ()),
         )
 
 
@@ -259,8 +283,11 @@ def text_of(db: Database, number: int, most: int) -> str:
     return "" if row is None else str(row[0])
 
 
-def spent(db: Database) -> Spent:
-    """All tokens of the run so far."""
-    columns = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "wasted_tokens")
-    sums = ", ".join(f"coalesce(sum({column}), 0)" for column in columns)
-    return Spent(*db.execute(f"SELECT {sums} FROM replies").fetchone())  # noqa: S608 - names of our own
+def spent(db: Database) -> tuple[Spent, Spent]:
+    """All tokens of the run so far: of replies, and of tries that failed and were billed."""
+    sums = ", ".join(f"coalesce(sum({column}), 0)" for column in _TOKENS.split(", "))
+    replies, wastes = (
+        Spent(*db.execute(f"SELECT {sums} FROM {table}").fetchone())  # noqa: S608 - names of our own
+        for table in ("replies", "wastes")
+    )
+    return replies, wastes

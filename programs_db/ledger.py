@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 from sqlite_utils import Database
 
 from evolve.programs_db import opening
-from evolve.programs_db.dialogue import Answered, Asked, insert_answered, insert_asked
+from evolve.programs_db.dialogue import Answered, Asked, Spent, insert_answered, insert_asked, insert_wasted
 from evolve.programs_db.errors import LedgerError, LedgerMismatch
 from evolve.programs_db.lock import WriterLock
 from evolve.programs_db.reading import Reading
@@ -272,6 +272,12 @@ class Ledger(Reading):
         stamp = Stamp(*self._writing(), time.time())
         with self._transaction():
             insert_answered(self._db, request, answered, stamp)
+
+    def record_wasted(self, request: int, spent: Spent) -> None:
+        """Write a try of a request that failed and was billed, at once."""
+        stamp = Stamp(*self._writing(), time.time())
+        with self._transaction():
+            insert_wasted(self._db, request, spent, stamp)
 
     def record_intervention(self, kind: str, detail: Mapping[str, Any]) -> None:
         """Write down what changes the run from here on, for instance "lessons"."""

@@ -150,8 +150,8 @@ class Reading:
         )
         return [(row["arrival"], json.loads(row["detail"])) for row in rows]
 
-    def spent(self) -> Spent:
-        """All tokens of the run so far, as servers counted them."""
+    def spent(self) -> tuple[Spent, Spent]:
+        """All tokens of the run so far, as servers counted them: of replies, and of tries that failed."""
         self.flush()
         with opening.translated(self.path):
             return spent(self._db)

@@ -202,7 +202,7 @@ TABLES: tuple[Table, ...] = (
         order="first, attempt, kind",
         measured=("id", "session", "at"),
     ),
-    # What came of it: tokens as the server counted them, those of failed tries in `wasted`.
+    # What came of it: tokens as the server counted them, those of failed tries excepted.
     Table(
         "replies",
         """request INTEGER PRIMARY KEY REFERENCES requests(id),
@@ -214,16 +214,12 @@ TABLES: tuple[Table, ...] = (
         cached_tokens INTEGER NOT NULL,
         completion_tokens INTEGER NOT NULL,
         reasoning_tokens INTEGER NOT NULL,
-        wasted_tokens INTEGER NOT NULL,
         tries INTEGER NOT NULL,
         seconds REAL NOT NULL,
         session INTEGER NOT NULL REFERENCES sessions(id),
         at REAL NOT NULL""",
         order=_REQUEST_ORDER,
-        measured=(
-            *("request", "server", "endpoint", "cached_tokens", "wasted_tokens", "tries"),
-            *("seconds", "session", "at"),
-        ),
+        measured=(*("request", "server", "endpoint", "cached_tokens", "tries", "seconds", "session", "at"),),
     ),
     Table(
         "samples",
@@ -236,6 +232,20 @@ TABLES: tuple[Table, ...] = (
         order=f"{_REQUEST_ORDER}, position",
         measured=("request",),
         rowid=False,
+    ),
+    # Tries of a request that failed and were billed all the same.
+    Table(
+        "wastes",
+        """id INTEGER PRIMARY KEY,
+        request INTEGER NOT NULL REFERENCES requests(id),
+        prompt_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions(id),
+        at REAL NOT NULL""",
+        order="id",
+        hashed=False,
     ),
     Table(
         "verdicts",
@@ -322,7 +332,7 @@ def _create(db: Database) -> None:
 
 def _several_samples(db: Database) -> None:
     """Version 2: a request may ask for several answers. Nothing wrote requests or replies before."""
-    names = ("requests", "replies", "samples")
+    names = ("requests", "replies", "samples", "wastes")
     for name in reversed(names):
         db.execute(f"DROP TABLE IF EXISTS {name}")
     for table in TABLES:

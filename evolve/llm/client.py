@@ -9,9 +9,9 @@ from typing import Protocol
 from evolve.errors import UsageError
 from evolve.llm import wire
 from evolve.llm.endpoints import Endpoint, Server
-from evolve.llm.errors import Failure, Outage, Overspent, Poisoned, Refused, Unanswered
+from evolve.llm.errors import Failure, Overspent, Poisoned, Unanswered
 from evolve.llm.pool import Errand, Notice, Observer, Pool
-from evolve.llm.probe import Finding, examine
+from evolve.llm.probe import DEADLINE, Finding, examine
 from evolve.llm.records import NOTHING, Reply, Request
 from evolve.llm.spending import Hold
 from evolve.llm.tending import Patience, Tender
@@ -136,7 +136,7 @@ class HttpClient:
         assert self._pool is not None
         await self._pool.vacancy(model)
 
-    async def probe(self, deadline: float = 60.0) -> tuple[Finding, ...]:
+    async def probe(self, deadline: float = DEADLINE) -> tuple[Finding, ...]:
         """Ask every endpoint whether it will do; one that cannot be reached is a finding, no error.
 
         Args:
@@ -169,11 +169,7 @@ class HttpClient:
         pool = self._pool
         assert pool is not None
         errand = Errand(request, asyncio.get_running_loop().time())
-        try:
-            return await self._run(pool, errand, hold)
-        except (Refused, Poisoned, Unanswered, Outage, Overspent) as error:
-            error.wasted = errand.wasted
-            raise
+        return await self._run(pool, errand, hold)
 
     async def _run(self, pool: Pool, errand: Errand, hold: Hold | None) -> Reply:
         while True:
@@ -215,7 +211,6 @@ class HttpClient:
             seconds,
             errand.attempts,
             answer.usage is not None,
-            errand.wasted,
         )
 
     async def _failed(self, server: Server, errand: Errand, failure: Failure, hold: Hold | None) -> None:
@@ -223,7 +218,7 @@ class HttpClient:
         pool = self._pool
         assert pool is not None
         pool.bad(failure.words)
-        overspent = _billed(errand, failure, hold)
+        overspent = _billed(failure, hold)
         errand.avoid.add(server)
         if failure.kind == "busy":
             self._busy(pool, server, errand, failure)
@@ -292,14 +287,12 @@ class HttpClient:
         return Poisoned(digest, words)
 
 
-def _billed(errand: Errand, failure: Failure, hold: Hold | None) -> Overspent | None:
+def _billed(failure: Failure, hold: Hold | None) -> Overspent | None:
     """Charge a failed attempt; the error to raise, once all else is done, if there is no room for the next."""
-    if failure.usage is None:
+    if failure.usage is None or hold is None:
         return None
-    errand.wasted += failure.usage
     try:
-        if hold is not None:
-            hold.waste(failure.usage)
+        hold.waste(failure.usage)
     except Overspent as overspent:
         return overspent
     return None

@@ -10,7 +10,7 @@ UsageError                         exit code 2
 """
 
 from evolve.errors import InfrastructureError, UsageError
-from evolve.llm.records import NOTHING, Usage
+from evolve.llm.records import Usage
 from evolve.text import clean
 
 __all__ = ["Failure", "Outage", "Overspent", "Poisoned", "Refused", "Unanswered"]
@@ -20,13 +20,10 @@ class Refused(UsageError):  # noqa: N818 - it says what happened
     """A server will not serve this request, however often it is asked.
 
     Attributes:
-        wasted: tokens billed for the attempts before; the same for the errors below.
         status: of HTTP: 400, 401, 403, 404 and their like; 0 where it came to none.
         endpoint: URL.
         words: the server's, made safe to show.
     """
-
-    wasted: Usage = NOTHING
 
     def __init__(self, status: int, endpoint: str, words: str) -> None:
         self.status = status
@@ -39,8 +36,6 @@ class Refused(UsageError):  # noqa: N818 - it says what happened
 class Outage(InfrastructureError):  # noqa: N818 - it says what happened
     """No endpoint has given a good reply for longer than the client's patience."""
 
-    wasted: Usage = NOTHING
-
 
 class Poisoned(InfrastructureError):  # noqa: N818 - it says what happened
     """A request that was in flight at two deaths of a server; it is not sent a third time.
@@ -48,8 +43,6 @@ class Poisoned(InfrastructureError):  # noqa: N818 - it says what happened
     Attributes:
         digest: names the request in `HttpClient.quarantine`.
     """
-
-    wasted: Usage = NOTHING
 
     def __init__(self, digest: str, words: str) -> None:
         self.digest = digest
@@ -59,8 +52,6 @@ class Poisoned(InfrastructureError):  # noqa: N818 - it says what happened
 class Unanswered(InfrastructureError):  # noqa: N818 - it says what happened
     """A request that got no proper reply in so many attempts, though the servers live."""
 
-    wasted: Usage = NOTHING
-
 
 class Overspent(InfrastructureError):  # noqa: N818 - it says what happened
     """The budget has no room for a request.
@@ -69,8 +60,6 @@ class Overspent(InfrastructureError):  # noqa: N818 - it says what happened
         what: "requests", "tokens" or "money".
         pending: True if room may come back when requests in flight are settled.
     """
-
-    wasted: Usage = NOTHING
 
     def __init__(self, what: str, words: str, pending: bool = False) -> None:
         self.what = what

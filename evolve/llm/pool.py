@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from evolve.llm.endpoints import Endpoint, Server, choose, order, serving
 from evolve.llm.errors import Outage
-from evolve.llm.records import NOTHING, Request, Usage
+from evolve.llm.records import Request
 
 __all__ = ["Errand", "Notice", "Observer", "Pool"]
 
@@ -45,7 +45,6 @@ class Errand:
         failures: of those, how many count against it.
         deaths: at how many deaths of a server it was in flight.
         avoid: servers where it has failed.
-        wasted: tokens billed for attempts that failed.
         bodies: what is sent, by model and dialect.
     """
 
@@ -56,7 +55,6 @@ class Errand:
     failures: int = 0
     deaths: int = 0
     avoid: set[Server] = field(default_factory=set)
-    wasted: Usage = NOTHING
     bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     @property

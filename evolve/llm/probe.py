@@ -13,7 +13,10 @@ from evolve.llm.records import NOTHING, Constraint, Message, Request, Usage
 from evolve.llm.transport import Transport
 from evolve.llm.window import read_load
 
-__all__ = ["Finding", "examine"]
+__all__ = ["DEADLINE", "Finding", "examine"]
+
+DEADLINE: Final = 60.0
+"""Seconds that a server has for each exchange of a probe."""
 
 # Nothing that a model says of its own accord.
 _WORD: Final = "qxv-17-zeta"
@@ -87,7 +90,12 @@ class _Probe:
     ) -> str:
         request = Request(_PARTS, "", model, tokens, sampling=sampling, constraint=constraint)
         body = wire.body(request, model, self.endpoint.dialect)
-        answer = wire.read(await self.transport.post(self.endpoint, body, self.deadline))
+        data = await self.transport.post(self.endpoint, body, self.deadline)
+        try:
+            answer = wire.read(data)
+        except Failure as failure:
+            self.usage += failure.usage or NOTHING
+            raise
         self.usage += answer.usage or NOTHING
         return answer.samples[0].text or ""
 
@@ -112,7 +120,7 @@ def _remark(new: str, old: str, words: str) -> str:
     return "ignores constraints; guided edits would come back as any text"
 
 
-async def examine(transport: Transport, endpoint: Endpoint, deadline: float = 60.0) -> Finding:
+async def examine(transport: Transport, endpoint: Endpoint, deadline: float = DEADLINE) -> Finding:
     """Probe one endpoint.
 
     Args:

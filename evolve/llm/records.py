@@ -120,7 +120,6 @@ class Reply:
         seconds: of the last attempt, from sending to the last byte.
         attempts: how often it was sent.
         counted: False if the server did not say its usage, which is zero then.
-        wasted: tokens that the server billed for attempts that failed.
     """
 
     samples: tuple[Sample, ...]
@@ -131,4 +130,3 @@ class Reply:
     seconds: float
     attempts: int
     counted: bool = True
-    wasted: Usage = NOTHING

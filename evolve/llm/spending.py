@@ -10,7 +10,7 @@ reply is longer than that, every later reservation is larger. A reply that was l
 all the same: no server says so, and nothing is charged for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from types import TracebackType
@@ -112,9 +112,14 @@ class _Amount:
 
 
 class Hold:
-    """Room in a purse that is set aside for one request. Settle or release it, once; leaving a `with` releases it."""
+    """Room in a purse that is set aside for one request. Settle or release it, once; leaving a `with` releases it.
 
-    __slots__ = ("_amount", "_open", "_purse", "asked", "model")
+    Attributes:
+        asked: the worst case, without slack.
+        book: writes an attempt down that failed and was billed, before anything else happens.
+    """
+
+    __slots__ = ("_amount", "_open", "_purse", "asked", "book", "model")
 
     def __init__(self, purse: "Purse", model: str, asked: Usage, amount: _Amount) -> None:
         self._purse = purse
@@ -122,6 +127,7 @@ class Hold:
         self._open = True
         self.model = model
         self.asked = asked
+        self.book: Callable[[Usage], None] | None = None
 
     def settle(self, usage: Usage | None) -> None:
         """Charge what the reply cost, and give the rest back.
@@ -140,6 +146,8 @@ class Hold:
         """
         if not self._open:
             raise RuntimeError("waste: the hold is closed")
+        if self.book is not None:
+            self.book(usage)
         self.release()
         self._purse.charge(usage, self.model, asked=self.asked, wasted=True)
         self._amount = self._purse._admit(self.model, self.asked)
@@ -236,7 +244,13 @@ class Purse:
         return low
 
     def charge(
-        self, usage: Usage, model: str = "", *, asked: Usage | None = None, wasted: bool = False
+        self,
+        usage: Usage,
+        model: str = "",
+        *,
+        asked: Usage | None = None,
+        wasted: bool = False,
+        requests: int = 1,
     ) -> None:
         """Count what was spent without a hold: when a run is resumed, from its ledger.
 
@@ -245,11 +259,12 @@ class Purse:
             model: as the request named it.
             asked: what was asked for, where known: a reply beyond its slack widens `margin`.
             wasted: whether the reply had failed.
+            requests: how many it counts for; 0 for what no proposal has asked.
         """
-        self._spent.add(_Amount(1, usage.tokens, self._cost(model, usage)))
+        self._spent.add(_Amount(requests, usage.tokens, self._cost(model, usage)))
         tally = self._tally
         self._tally = Tally(
-            tally.requests + 1,
+            tally.requests + requests,
             tally.usage if wasted else tally.usage + usage,
             tally.wasted + usage if wasted else tally.wasted,
         )

@@ -20,11 +20,11 @@ PRICE = Price(prompt=3.0, completion=15.0, cached=0.3)
 
 def spent(ledger):
     with Ledger.read(ledger) as book:
-        used, requests = book.spent(), sum(one.answered is not None for one in book.dialogues())
-    money = (
-        3.0 * (used.prompt - used.cached) + 0.3 * used.cached + 15.0 * used.completion + 3.0 * used.wasted
-    ) / 1e6
-    return used.prompt + used.completion + used.wasted, requests, money
+        replies, wastes = book.spent()
+        used = replies + wastes
+        requests = sum((one.answered is not None) + len(one.wasted) for one in book.dialogues())
+    money = (3.0 * (used.prompt - used.cached) + 0.3 * used.cached + 15.0 * used.completion) / 1e6
+    return used.tokens, requests, money
 
 
 @pytest.mark.parametrize("seed", range(RUNS))

@@ -1,5 +1,7 @@
 """Runs that go on and are repeated: they ask what they would have asked; and what a run says when models fail it."""
 
+import json
+
 import pytest
 from author import PROBLEM
 from served import served
@@ -9,9 +11,11 @@ from evolve.asking import recording_of
 from evolve.budget import Budget
 from evolve.cli import main
 from evolve.engine import Engine
-from evolve.errors import UsageError
+from evolve.errors import InfrastructureError, UsageError
 from evolve.llm.dials import Dials
+from evolve.llm.endpoints import Endpoint
 from evolve.llm.errors import Outage
+from evolve.llm.spending import Price
 from evolve.loader import load
 from evolve.programs_db.dialogue import Answered, Asked, Said, Spent
 from evolve.programs_db.ledger import Ledger
@@ -106,6 +110,84 @@ def test_an_outage_says_what_was_wrong_last(toy, tmp_path):
                 patience=0.5,
                 proposals=9,
             )
+
+
+def probing(body):
+    return body["messages"][0]["content"] == "Say hello."
+
+
+def test_tries_that_were_billed_before_a_kill_count_when_the_run_goes_on(toy, tmp_path, monkeypatch):
+    """Each is written down when it has failed, not when the request is over."""
+    record, tries = Ledger.record_wasted, 3
+
+    def killed(self, request, spent):
+        record(self, request, spent)
+        if self.query("SELECT count(*) AS n FROM wastes")[0]["n"] == tries:
+            raise RuntimeError("killed")
+
+    ledger, dials = tmp_path / "a.db", Dials(syntactic=False, lessons=0, max_tokens=200)
+    with served() as server:
+        server.settings.faults = lambda number, body: None if probing(body) else "billed_empty"
+        how = {"workers": 1, "prices": {"": Price(1.0, 2.0)}, "llm": [Endpoint(server.url, slots=1)]}
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "record_wasted", killed)
+            with pytest.raises(RuntimeError, match="killed"):
+                evolve.run(toy, ledger=ledger, dials=dials, proposals=9, **how)
+        with Ledger.read(ledger) as book:
+            dialogues, before = book.dialogues(), book.spent()[1]
+        assert all(one.answered is None for one in dialogues)
+        assert sum(len(one.wasted) for one in dialogues) == tries
+        server.settings.faults = ()
+        found = evolve.resume(ledger, budget=Budget(requests=tries + 5), **how)
+        with Ledger.read(ledger) as book:
+            answered = [one for one in book.dialogues() if one.answered is not None]
+            replies, wastes = book.spent()
+            machines = [json.loads(row["machine"]) for row in book.query("SELECT machine FROM sessions")]
+        assert (len(answered), wastes) == (5, before)  # asking whether the server will do is no request
+        assert found.document["tokens"]["wasted"] == wastes.tokens
+        probes = sum(one["probe"]["prompt"] + one["probe"]["completion"] for one in machines)
+        assert probes > 0
+        paid = (replies.prompt + wastes.prompt + 2.0 * (replies.completion + wastes.completion)) / 1e6
+        assert paid < found.document["model"]["last_session"]["money"] <= paid + 2.0 * probes / 1e6
+    evolve.run(toy, ledger=tmp_path / "b.db", llm=f"replay:{ledger}", workers=1)
+    with Ledger.read(tmp_path / "b.db") as book:
+        assert book.spent() == (replies, wastes)
+        assert book.content_hash() == found.document["content_hash"]
+
+
+def test_a_smaller_budget_leaves_open_what_is_beyond_it(toy, tmp_path):
+    """Of 20 numbers some are open when the run is cut off; those above the new budget are left alone."""
+    ledger, dials = tmp_path / "a.db", Dials(lessons=0, max_tokens=200)
+    with served(latency=0.3, slots=8) as server:
+        evolve.run(toy, ledger=ledger, llm=server.url, dials=dials, budget=Budget(seconds=0.8), workers=1)
+        with Ledger.read(ledger) as book:
+            open_ones = [one.asked.first for one in book.dialogues() if one.answered is None]
+            known = {row["number"] for row in book.query("SELECT number FROM proposals")}
+        assert open_ones
+        server.settings.latency = 0.0
+        evolve.resume(ledger, budget=Budget(proposals=min(open_ones) - 1), workers=1)
+        with Ledger.read(ledger) as book:
+            now = {row["number"] for row in book.query("SELECT number FROM proposals")}
+            assert open_ones == [one.asked.first for one in book.dialogues() if one.answered is None]
+        assert all(number < min(open_ones) for number in now - known)
+        last = max(*known, *open_ones)
+        evolve.resume(ledger, budget=Budget(proposals=last), workers=1)
+        with Ledger.read(ledger) as book:
+            assert {row["number"] for row in book.query("SELECT number FROM proposals")} == {*range(last + 1)}
+
+
+def test_a_server_that_says_nothing_is_asked_once_and_a_human_is_told(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr("evolve.servers.DEADLINE", 0.4)
+    monkeypatch.setattr("evolve.servers._SLOW", 0.1)
+    notices = []
+    with served(latency=30.0) as server:
+        with pytest.raises(InfrastructureError, match=r"no model can be asked: .*late"):
+            evolve.run(
+                toy, ledger=tmp_path / "a.db", llm=server.url, proposals=9, workers=1, notices=notices.append
+            )
+        assert server.counts.requests == 1
+        assert [one.words.startswith(f"waiting for an answer of {server.url}") for one in notices] == [True]
+    assert not (tmp_path / "a.db").exists()
 
 
 def test_a_budget_that_has_no_room_for_one_request_says_so(toy, tmp_path):

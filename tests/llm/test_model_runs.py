@@ -47,7 +47,7 @@ def test_a_run_improves_the_seed_and_records_every_answer(toy, server, tmp_path)
         dialogues = book.dialogues()
         assert {one.asked.first for one in dialogues} == set(range(1, 61))
         assert all(one.answered.said[0].text for one in dialogues)
-        spent = book.spent()
+        spent, _ = book.spent()
     document = found.document
     assert document["best"]["value"] < document["seed_program"]["value"]
     assert {row.partition(":")[2] for row in document["model"]["operators"]} == {"diff", "block", "grammar"}
@@ -166,11 +166,11 @@ def test_an_answer_that_was_cut_off_is_asked_for_again_once(toy, tmp_path):
 def test_a_budget_of_tokens_ends_a_run_and_is_kept_over_sessions(toy, server, tmp_path):
     path = tmp_path / "a.db"
     found = run(toy, path, server, budget=Budget(tokens=60_000))
-    first = Ledger.read(path).spent()
+    first, _ = Ledger.read(path).spent()
     assert found.stopped == "budget"
     assert 30_000 < first.prompt + first.completion <= 60_000
     evolve.resume(path, budget=Budget(tokens=90_000), workers=1)
-    both = Ledger.read(path).spent()
+    both, _ = Ledger.read(path).spent()
     assert first.prompt < both.prompt
     assert both.prompt + both.completion <= 90_000
     assert found.document["proposals"] > 0

@@ -36,7 +36,7 @@ def test_a_run_accounts_for_every_token_that_the_server_counts(real_vllm, toy, t
     after = real_vllm.metrics()
     with Ledger.read(tmp_path / "a.db") as book:
         assert numbers_of(book) == list(range(61))
-        spent = book.spent()
+        spent, _ = book.spent()
         probe = json.loads(book.query("SELECT machine FROM sessions")[0]["machine"])["probe"]
     for name, tokens in (("prompt", spent.prompt), ("generation", spent.completion)):
         counted = after[f"{name}_tokens_total"] - before[f"{name}_tokens_total"]
