@@ -81,9 +81,12 @@ def dials_of(args: argparse.Namespace) -> Dials | None:
         UsageError: options of models without `--llm`, or a file that cannot be read.
     """
     given: dict[str, Any] = dict(pairs(args.ask, "--ask"))
-    for name in _OWN:
-        if name in given:
+    known = [one.name for one in fields(Dials) if one.name not in _OWN]
+    for name in given:
+        if name in _OWN:
             raise UsageError(f"--ask {name}: it has an option of its own")
+        if name not in known:
+            raise UsageError(f"--ask {name}: no such dial; there are: {', '.join(known)}")
     if args.model:
         given["models"] = tuple(args.model)
     if args.templates:

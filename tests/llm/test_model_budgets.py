@@ -14,7 +14,7 @@ from evolve.llm.dials import Dials
 from evolve.llm.spending import Price
 from evolve.programs_db.ledger import Ledger
 
-RUNS = int(os.environ.get("EVOLVE_BUDGETS", "4"))
+RUNS = int(os.environ.get("EVOLVE_BUDGETS", "3"))
 PRICE = Price(prompt=3.0, completion=15.0, cached=0.3)
 
 

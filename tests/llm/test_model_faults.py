@@ -15,7 +15,7 @@ from evolve.errors import InfrastructureError
 from evolve.llm.dials import Dials
 from evolve.programs_db.ledger import Ledger
 
-PROPOSALS = int(os.environ.get("EVOLVE_FAULTS", "40"))
+PROPOSALS = int(os.environ.get("EVOLVE_FAULTS", "25"))
 SHARE = 0.3
 DIALS = Dials(syntactic=False, lessons=0, max_tokens=200, deadline=0.5)
 DEADLY = {"death"}  # ends the server: see below

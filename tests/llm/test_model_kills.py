@@ -15,7 +15,7 @@ import evolve
 from evolve.programs_db.errors import LedgerError
 from evolve.programs_db.ledger import Ledger
 
-KILLS = int(os.environ.get("EVOLVE_KILLS", "3"))
+KILLS = int(os.environ.get("EVOLVE_KILLS", "2"))
 CODE = """
 import sys
 import evolve

@@ -118,11 +118,11 @@ def probing(body):
 
 def test_tries_that_were_billed_before_a_kill_count_when_the_run_goes_on(toy, tmp_path, monkeypatch):
     """Each is written down when it has failed, not when the request is over."""
-    record, tries = Ledger.record_wasted, 3
+    record = Ledger.record_wasted
 
     def killed(self, request, spent):
         record(self, request, spent)
-        if self.query("SELECT count(*) AS n FROM wastes")[0]["n"] == tries:
+        if self.query("SELECT count(*) AS n FROM wastes")[0]["n"] >= 3:
             raise RuntimeError("killed")
 
     ledger, dials = tmp_path / "a.db", Dials(syntactic=False, lessons=0, max_tokens=200)
@@ -136,7 +136,8 @@ def test_tries_that_were_billed_before_a_kill_count_when_the_run_goes_on(toy, tm
         with Ledger.read(ledger) as book:
             dialogues, before = book.dialogues(), book.spent()[1]
         assert all(one.answered is None for one in dialogues)
-        assert sum(len(one.wasted) for one in dialogues) == tries
+        tries = sum(len(one.wasted) for one in dialogues)
+        assert tries >= 3
         server.settings.faults = ()
         found = evolve.resume(ledger, budget=Budget(requests=tries + 5), **how)
         with Ledger.read(ledger) as book:
