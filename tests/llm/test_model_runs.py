@@ -246,7 +246,10 @@ def test_the_command_line_tells_what_models_cost(toy, server, tmp_path, capsys):
     [
         (["--llm", "nowhere", "--budget", "5"], "is not understood"),
         (["--llm", "http://127.0.0.1:9/v1*x", "--budget", "5"], "weight"),
-        (["--llm", "http://127.0.0.1:9/v1", "--budget", "5", "--ask", "no=1"], "--ask no: no such dial; there are: formats, kinds,"),
+        (
+            ["--llm", "http://127.0.0.1:9/v1", "--budget", "5", "--ask", "no=1"],
+            "--ask no: no such dial; there are: formats,",
+        ),
         (["--llm", "http://127.0.0.1:9/v1", "--budget", "5", "--ask", "formats=prose"], "formats is prose"),
         (["--llm", "http://127.0.0.1:9/v1", "--budget", "5", "--price", "a"], "--price"),
         (["--llm", "http://127.0.0.1:9/v1", "--budget", "5", "--notes", "nowhere"], "cannot be read"),
