@@ -97,8 +97,8 @@ class Dials:
         check_sampling(self.sampling)
         if self.context and self.context <= self.max_tokens + 256:
             raise UsageError(
-                f"llm: context is {self.context} tokens, for prompt and answer; more than {self.max_tokens + 256}, or a "
-                "smaller max_tokens"
+                f"llm: context is {self.context} tokens, for prompt and answer; say more than {self.max_tokens + 256}, "
+                "or a smaller max_tokens"
             )
 
     @property

@@ -1,7 +1,7 @@
 """Options that say which models are asked, how, and what that may cost. Knows the command line, and no server."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,7 @@ def dials_of(args: argparse.Namespace) -> Dials | None:
         UsageError: options of models without `--llm`, or a file that cannot be read.
     """
     given: dict[str, Any] = dict(pairs(args.ask, "--ask"))
-    known = [one.name for one in fields(Dials) if one.name not in _OWN]
-    for name in given:
-        if name in _OWN:
-            raise UsageError(f"--ask {name}: it has an option of its own")
-        if name not in known:
-            raise UsageError(f"--ask {name}: no such dial; there are: {', '.join(known)}")
+    _expect_dials(given)
     if args.model:
         given["models"] = tuple(args.model)
     if args.templates:
@@ -104,6 +99,15 @@ def dials_of(args: argparse.Namespace) -> Dials | None:
             )
         return None
     return Dials.of(given)
+
+
+def _expect_dials(names: Iterable[str]) -> None:
+    known = [one.name for one in fields(Dials) if one.name not in _OWN]
+    for name in names:
+        if name in _OWN:
+            raise UsageError(f"--ask {name}: it has an option of its own")
+        if name not in known:
+            raise UsageError(f"--ask {name}: no such dial; there are: {', '.join(known)}")
 
 
 def servers_of(args: argparse.Namespace) -> dict[str, Any]:
