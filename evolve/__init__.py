@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evolve.certificate import Certificate as Certificate
+    from evolve.certificate import certified as certified
     from evolve.config import Config as Config
     from evolve.errors import EvolveError as EvolveError
     from evolve.errors import ProblemError as ProblemError
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from evolve.spec import Text as Text
     from evolve.speed import Speed as Speed
     from evolve.statement import Case as Case
-    from evolve.statement import Certificate as Certificate
     from evolve.statement import Grid as Grid
     from evolve.statement import Problem as Problem
     from evolve.statement import Reference as Reference
@@ -40,7 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Array": "evolve.spec",
     "Case": "evolve.statement",
-    "Certificate": "evolve.statement",
+    "Certificate": "evolve.certificate",
     "Config": "evolve.config",
     "EvolveError": "evolve.errors",
     "Grid": "evolve.statement",
@@ -60,6 +61,7 @@ _HOMES = {
     "Speed": "evolve.speed",
     "Stage": "evolve.statement",
     "Text": "evolve.spec",
+    "certified": "evolve.certificate",
     "load": "evolve.loader",
     "open_run": "evolve.runs",
     "problem": "evolve.statement",

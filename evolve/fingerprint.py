@@ -25,7 +25,20 @@ __all__ = ["digest", "fingerprint", "scaffold"]
 
 # Keywords of Problem(...) that change no score of a program.
 _OUTSIDE = frozenset(
-    {"measures", "references", "baselines", "primitives", "unseen", "fresh", "certify", "max_nodes"}
+    {
+        *(
+            "measures",
+            "references",
+            "baselines",
+            "primitives",
+            "unseen",
+            "fresh",
+            "certify",
+            "check",
+            "plain",
+        ),
+        *("max_nodes",),
+    }
 )
 
 

@@ -19,8 +19,10 @@ _FUNCTIONS = {
     "fresh": "fresh(rng)",
     "strategy": "strategy()",
     "certify": "certify(outcome, case)",
+    "check": "check(data)",
+    "plain": "plain(outcome, case)",
 }
-_OPTIONAL = ("simulate", "fresh", "strategy", "certify")
+_OPTIONAL = ("simulate", "fresh", "strategy", "certify", "check", "plain")
 
 
 def mistaken(problem: "Problem", case: type) -> list[tuple[bool, str]]:

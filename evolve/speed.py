@@ -50,7 +50,6 @@ def complaints(problem: "Problem", measures: Sequence[str]) -> list[tuple[bool, 
     if not isinstance(objective, Speed):
         return [
             (bool(on_case), f"measure {', '.join(on_case)} needs objective=Speed(...)"),
-            (problem.strategy is not None, "strategy= needs objective=Speed(...); put the cases into cases="),
         ]
     return [
         (

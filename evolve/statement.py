@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from evolve.certificate import Certificate, Checker, source_of
 from evolve.errors import ProblemError, UsageError
 from evolve.fastcore.limits import Limits
 from evolve.kinds import mistaken
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = [
     "STRUCTURAL",
     "Case",
-    "Certificate",
     "Grid",
     "Origin",
     "Problem",
@@ -129,23 +129,6 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """What an exact check established, independent of `score`.
-
-    Args:
-        valid: whether every rule holds exactly.
-        value: the objective, exact, as a string ("20", "12345/1024").
-        statement: one sentence that a reader can check.
-        data: numbers as strings, for the certificate file.
-    """
-
-    valid: bool
-    value: str
-    statement: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a Problem came from, so that a supervisor can make the same one by itself."""
 
@@ -172,8 +155,12 @@ class Problem:
         aggregate: how each number is put together over cases; "mean" unless said otherwise.
         unseen: cases that no prompt, archive or selection ever sees, by name of the suite.
         fresh: `fresh(rng) -> cases`, new ones for verification; with `Speed`, one batch of timed cases.
-        strategy: with `Speed`: `strategy() -> hypothesis strategy of Case`, more cases to answer right.
-        certify: `certify(outcome, case) -> Certificate`.
+        strategy: form `call`: `strategy() -> hypothesis strategy of Case`, more cases to answer right, drawn when
+            something is verified; a wrong answer is one that `score` rejects.
+        certify: `certify(outcome, case) -> Certificate`, exact, and independent of `score`; see `certified`.
+        check: checks what `certify` has made: one function that needs the standard library alone; it goes to sceptics.
+        plain: form `table` or `step`: the same as `simulate`, as simple as can be and sharing no code with it; what is
+            found is scored by both.
         stages: a cascade, cheap cases first.
         repeats: how often each case is run with another seed, where the objective is random.
         primitives: what the syntactic mutator may use.
@@ -200,6 +187,8 @@ class Problem:
     fresh: Callable[[np.random.Generator], Sequence[Case]] | None = None
     strategy: "Callable[[], SearchStrategy[Case]] | None" = None
     certify: Callable[[Any, Case], Certificate] | None = None
+    check: Checker | None = None
+    plain: Callable[[Any, Case], Any] | None = None
     stages: Sequence[Stage] = ()
     repeats: int = 1
     primitives: Sequence[Primitive] = ()
@@ -312,6 +301,18 @@ def _complaints(problem: Problem) -> list[tuple[bool, str]]:
             problem.repeats > 1 and problem.form == "table",
             "a table is made once a program; repeats belong into simulate's cases there",
         ),
+        (
+            problem.strategy is not None and problem.form != "call",
+            f"form {problem.form!r} takes no strategy=",
+        ),
+        (
+            problem.plain is not None and problem.form == "call",
+            "form 'call' takes no plain=: it simulates nothing",
+        ),
+        (
+            problem.check is not None and problem.certify is None,
+            "check= needs certify=, which makes what it checks",
+        ),
         (problem.score_seconds <= 0, "score_seconds must be positive"),
         *complaints(problem, measures),
     ]
@@ -353,6 +354,11 @@ class ProblemFactory:
             raise ProblemError(str(error)) from None
         except SourceError as error:
             raise ProblemError(f"{path}: {error}; define the entry between the markers") from None
+        if made.check is not None:
+            try:
+                source_of(made.check)
+            except ValueError as error:
+                raise ProblemError(f"{path}: {error}") from None
         return replace(
             made,
             name=self.name,

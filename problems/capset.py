@@ -13,12 +13,24 @@ for each vector; and their truth values. It is the general language of vectors: 
 
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from evolve import Case, Certificate, Grid, Measure, Objective, Primitive, Problem, Reference, problem
-from evolve.fastcore.kernels.capset import greedy_cap, is_cap, vectors
+from evolve import (
+    Case,
+    Certificate,
+    Grid,
+    Measure,
+    Objective,
+    Primitive,
+    Problem,
+    Reference,
+    certified,
+    problem,
+)
+from evolve.fastcore.kernels.capset import greedy_cap, vectors
 
 # EVOLVE-BLOCK-START
 import numpy as np
@@ -49,20 +61,30 @@ def score(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> dict[str, f
     }
 
 
+def check(data: "dict[str, Any]") -> str:
+    """Number of vectors of F_3^n, given as words of digits, no three of which lie on a line."""
+    n, words = data["n"], data["vectors"]
+    for word in words:
+        if len(word) != n or set(word) - set("012"):
+            raise ValueError(f"{word} is no vector of F_3^{n}")
+    vectors = [tuple(map(int, word)) for word in words]
+    chosen = set(vectors)
+    if len(chosen) != len(vectors):
+        raise ValueError("a vector is there twice")
+    for place, a in enumerate(vectors):
+        for b in vectors[:place]:
+            third = tuple([-(x + y) % 3 for x, y in zip(a, b, strict=True)])
+            if third in chosen:
+                raise ValueError(f"{a}, {b} and {third} lie on a line")
+    return str(len(vectors))
+
+
 def certify(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> Certificate:
-    """Check every pair: the third point of its line must not be chosen. Integers throughout."""
+    """The chosen vectors, for `check`."""
     cap, n = outcome[0], case.hidden
-    chosen = {tuple(int(x) for x in vectors(n)[:, index]) for index in cap}
-    ordered = sorted(chosen)
-    valid = len(chosen) == len(cap) and all(
-        tuple(-(x + y) % 3 for x, y in zip(a, b, strict=True)) not in chosen
-        for place, a in enumerate(ordered)
-        for b in ordered[:place]
-    )
-    valid = valid and is_cap(cap, n)
-    words = ["".join(map(str, vector)) for vector in ordered]
-    return Certificate(
-        valid, str(len(cap)), f"{len(cap)} vectors of F_3^{n}, no three on a line", {"vectors": words}
+    words = ["".join(str(index // 3**place % 3) for place in reversed(range(n))) for index in cap.tolist()]
+    return certified(
+        check, {"n": n, "vectors": words}, f"{{value}} vectors of F_3^{n}, no three of them on a line"
     )
 
 
@@ -111,6 +133,7 @@ def capset(n: int = 6) -> Problem:
         simulate=simulate,
         score=score,
         certify=certify,
+        check=check,
         objective=Objective("size", "max"),
         measures=[Measure("zeros", 0.0, 2.0 / 3.0, bins=16), Measure("levels", 0.0, 1.0, bins=16)],
         unseen={f"n{n + 1}": [Case(f"n{n + 1}", hidden=n + 1, grid=f"n{n + 1}")]},

@@ -12,6 +12,7 @@ the engine rather than evidence for any method.
 
 from fractions import Fraction
 from math import sqrt
+from typing import Any
 
 from evolve import (
     Array,
@@ -24,6 +25,7 @@ from evolve import (
     Problem,
     Reference,
     Rejected,
+    certified,
     problem,
 )
 
@@ -122,23 +124,27 @@ def score(discs: np.ndarray, case: Case) -> dict[str, float]:
     }
 
 
+def check(data: "dict[str, Any]") -> str:
+    """Sum of the radii of n discs (x, y, radius) in the unit square, no two of which overlap; exact rationals."""
+    from fractions import Fraction
+
+    discs = [[Fraction(number) for number in disc] for disc in data["discs"]]
+    if len(discs) != data["n"] or any(len(disc) != 3 for disc in discs):
+        raise ValueError(f"there are not {data['n']} discs of three numbers")
+    for index, (x, y, r) in enumerate(discs):
+        if not 0 <= r <= min(x, y, 1 - x, 1 - y):
+            raise ValueError(f"disc {index} leaves the square")
+        for other, (u, v, s) in enumerate(discs[:index]):
+            if (x - u) ** 2 + (y - v) ** 2 < (r + s) ** 2:
+                raise ValueError(f"discs {other} and {index} overlap")
+    return str(sum(r for _, _, r in discs))
+
+
 def certify(discs: np.ndarray, case: Case) -> Certificate:
-    """Check every rule in exact rationals, on the shrunk radii, by code that shares nothing with `score`."""
-    rows = [tuple(Fraction(value) for value in row) for row in shrink(discs)]
-    valid = len(rows) == case.inputs[0]
-    valid = valid and all(
-        r >= 0 and x - r >= 0 and x + r <= 1 and y - r >= 0 and y + r <= 1 for x, y, r in rows
-    )
-    for i, (x1, y1, r1) in enumerate(rows):
-        for x2, y2, r2 in rows[:i]:
-            valid = valid and (x1 - x2) ** 2 + (y1 - y2) ** 2 >= (r1 + r2) ** 2
-    total = sum((r for _, _, r in rows), Fraction(0))
-    statement = (
-        f"{len(rows)} discs in the unit square, none overlapping, with radii that sum to {float(total):.10f}"
-    )
-    return Certificate(
-        valid, str(total), statement, {"discs": [[str(value) for value in row] for row in rows]}
-    )
+    """The discs with their radii shrunk, for `check`."""
+    rows = [[str(Fraction(value)) for value in row] for row in shrink(discs)]
+    statement = f"{len(rows)} discs in the unit square, no two overlapping, with radii that sum to {{value}}"
+    return certified(check, {"n": case.inputs[0], "discs": rows}, statement)
 
 
 GRID = """
@@ -168,6 +174,7 @@ def circle_packing(n: int = 26) -> Problem:
         measures=[Measure("spread", 0.0, 0.1, bins=16), Measure("on_wall", 0.0, 1.0, bins=13)],
         unseen={f"n{m}": [Case(f"n{m}", inputs=(m,))] for m in (n + 1, n + 6)},
         certify=certify,
+        check=check,
         baselines={"grid": GRID},
         primitives=[
             Primitive("np.sqrt", ("num",), "num"),

@@ -18,7 +18,7 @@ The seed adds the comparators of bubble sort. A policy that was fitted to one n 
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from evolve import (
     Problem,
     Reference,
     Rejected,
+    certified,
     problem,
 )
 from evolve.fastcore.kernels.zero_one import depth_of, greedy_network, is_sorting_network
@@ -71,20 +72,29 @@ def score(network: npt.NDArray[np.int64], case: Case) -> dict[str, float]:
     }
 
 
-def certify(network: npt.NDArray[np.int64], case: Case) -> Certificate:
-    """Send every vector of zeros and ones through, each wire one long integer; nothing is shared with `score`."""
-    n, pairs = case.hidden, network.tolist()
+def check(data: "dict[str, Any]") -> str:
+    """Comparators (i, j), i < j, that sort n wires, and after the point their layers, by the 0-1 principle."""
+    n, pairs = data["n"], data["comparators"]
     everything = 2 ** (2**n) - 1
-    # Bit v of wire w is bit w of v: blocks of 2**w zeros and as many ones, in turn.
+    # Every vector of zeros and ones at once: bit v of wire w is bit w of v, blocks of 2**w zeros and as many ones.
     wires = [everything // (2 ** (2**w) + 1) << 2**w for w in range(n)]
     layers = [0] * n
-    valid = all(0 <= i < j < n for i, j in pairs)
-    for i, j in pairs if valid else ():
+    for i, j in pairs:
+        if not 0 <= i < j < n:
+            raise ValueError(f"({i}, {j}) is no comparator")
         wires[i], wires[j] = wires[i] & wires[j], wires[i] | wires[j]
         layers[i] = layers[j] = max(layers[i], layers[j]) + 1
-    valid = valid and all(low & ~high == 0 for low, high in pairwise(wires))
-    statement = f"a sorting network on {n} wires with {len(pairs)} comparators in {max(layers)} layers"
-    return Certificate(valid, f"{len(pairs)}.{max(layers):03d}", statement, {"comparators": pairs})
+    for w in range(n - 1):
+        if wires[w] & ~wires[w + 1]:
+            raise ValueError(f"some vector is not sorted at wires {w} and {w + 1}")
+    return f"{len(pairs)}.{max(layers):03d}"
+
+
+def certify(network: npt.NDArray[np.int64], case: Case) -> Certificate:
+    """The comparators, for `check`."""
+    pairs = network.tolist()
+    statement = f"a sorting network on {case.hidden} wires; comparators, point, layers: {{value}}"
+    return certified(check, {"n": case.hidden, "comparators": pairs}, statement)
 
 
 BATCHER = """
@@ -165,6 +175,7 @@ def sorting_network(n: int = 8) -> Problem:
         simulate=simulate,
         score=score,
         certify=certify,
+        check=check,
         objective=Objective("comparators", "min"),
         measures=[Measure("reach", 0.0, 1.0, bins=16), Measure("symmetry", 0.0, 1.0, bins=16)],
         unseen={f"n{m}": [Case(f"n{m}", hidden=m, grid=f"n{m}")] for m in sizes[1:]},

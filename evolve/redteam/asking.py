@@ -35,6 +35,8 @@ ALONE: Final[dict[str, Any]] = {
     "fresh": None,
     "strategy": None,
     "certify": None,
+    "check": None,
+    "plain": None,
 }
 """What a problem loses when each answer is asked about alone."""
 

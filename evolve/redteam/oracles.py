@@ -55,7 +55,9 @@ def strict_problem(problem: Problem, how: Strict) -> Problem | None:
     if made is None:
         return None
     returns = _Objects(problem.returns) if how == "exact" else problem.returns
-    return replace(problem, score=made.score, simulate=made.simulate, certify=made.certify, returns=returns)
+    return replace(
+        problem, score=made.score, simulate=made.simulate, certify=made.certify, check=None, returns=returns
+    )
 
 
 def _executed(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from evolve.certificate import Certificate
 from evolve.evaluator import Job, Judge
 from evolve.fastcore import wire
 from evolve.fastcore.runner import Failure
@@ -23,7 +24,7 @@ from evolve.redteam.oracles import Strict, strict_problem
 from evolve.redteam.plain import same
 from evolve.scoring import Scorer, Stopped
 from evolve.spec import Array
-from evolve.statement import Case, Certificate, Problem
+from evolve.statement import Case, Problem
 
 __all__ = ["ROUNDING", "WALL", "Enough", "Hit", "Honest", "Reply", "Target"]
 

@@ -109,8 +109,22 @@ def test_a_problem_that_asks_for_speed_is_held_to_what_speed_needs(more, says):
 def test_what_belongs_to_speed_is_refused_elsewhere():
     with pytest.raises(ProblemError, match=r"speedup:a needs objective=Speed"):
         make(measures=[evolve.Measure("speedup:a", 0, 1)])
-    with pytest.raises(ProblemError, match="strategy= needs objective=Speed"):
-        make(strategy=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"check": lambda data: "1"}, "check= needs certify="),
+        ({"plain": lambda table, case: table}, "form 'call' takes no plain="),
+        (
+            {"form": "step", "simulate": lambda d, c: d, "strategy": lambda: None},
+            "form 'step' takes no strategy=",
+        ),
+    ],
+)
+def test_what_verifies_has_to_have_something_to_verify(more, says):
+    with pytest.raises(ProblemError, match=says):
+        make(**more)
 
 
 def test_speed_is_an_objective_and_supplies_what_it_can():
