@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import hashlib
 import inspect
 import json
 import symtable
@@ -9,9 +10,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
-__all__ = ["Certificate", "Checker", "certified", "source_of"]
+__all__ = ["Certificate", "Checker", "certified", "script", "signed", "source_of"]
 
 Checker = Callable[[dict[str, Any]], str]
 """Takes a certificate's data as JSON gives it, and returns the exact value as text; ValueError says what is broken."""
@@ -50,7 +52,8 @@ def certified(check: Checker, data: Mapping[str, Any], statement: str) -> Certif
         value = check(held)
     except ValueError as error:
         return Certificate(False, "", str(error), held)
-    return Certificate(True, value, statement.replace("{value}", value), held)
+    told = f"{value}, about {float(Fraction(value)):.10g}" if "/" in value else value
+    return Certificate(True, value, statement.replace("{value}", told), held)
 
 
 def source_of(check: Checker) -> str:
@@ -95,3 +98,64 @@ def _imported(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             found.append(node.module or "")
     return found
+
+
+def signed(claims: Mapping[str, Any]) -> str:
+    """The text of a certificate file: JSON with a digest of everything else in it."""
+    held = json.loads(json.dumps(claims, allow_nan=False))
+    text = json.dumps(held, sort_keys=True, separators=(",", ":"))
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return json.dumps({**held, "digest": digest}, indent=1) + "\n"
+
+
+def script(check: Checker, problem: str, version: str) -> str:
+    """A program of the standard library alone that checks certificate files, as `signed` writes them.
+
+    Raises:
+        ValueError: see `source_of`.
+    """
+    source = source_of(check).strip("\n")
+    return _SCRIPT.format(problem=problem, version=version, source=source, check=check.__name__)
+
+
+_SCRIPT = '''"""Checks a certificate of the problem {problem}. Needs nothing but Python, 3.10 or later.
+
+Written by evolve {version}.
+
+    python -I check_{problem}.py CERTIFICATE.json
+
+Ends with 0 if every claim in the file holds, with 1 and the reason if one does not.
+"""
+
+import hashlib
+import json
+import sys
+
+
+{source}
+
+
+def main(path):
+    with open(path, encoding="utf-8") as file:
+        certificate = json.load(file)
+    digest = certificate.pop("digest")
+    text = json.dumps(certificate, sort_keys=True, separators=(",", ":"))
+    if digest != "sha256:" + hashlib.sha256(text.encode()).hexdigest():
+        raise ValueError("the digest is another one: the file was changed")
+    if not certificate["claims"]:
+        raise ValueError("it claims nothing")
+    for claim in certificate["claims"]:
+        value = {check}(claim["data"])
+        if value != claim["value"]:
+            raise ValueError(f"the value is {{value}} and not {{claim['value']}}")
+        print(ascii(claim["case"]), "holds, with the exact value", value)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("say the name of a certificate file")
+    try:
+        main(sys.argv[1])
+    except Exception as error:
+        sys.exit("NOT valid: " + ascii(f"{{type(error).__name__}}: {{error}}")[1:-1])
+'''

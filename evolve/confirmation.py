@@ -11,15 +11,12 @@ from typing import Any
 from evolve.fastcore.race import Result, Rules
 from evolve.fastcore.runner import Failure
 from evolve.fastcore.runner import Session as Jailed
+from evolve.hunting import Hunt
 from evolve.programs_db.records import Status
-from evolve.properties import falsify, shown
 from evolve.scoring import Scored, Stopped
-from evolve.statement import Case
 from evolve.timing import Timing
 
 __all__ = ["ConfirmOrder", "Confirmation", "confirm"]
-
-_SHRINK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,8 @@ def confirm(timing: Timing, session: Jailed, source: str, order: ConfirmOrder) -
         source: its text.
         order: how thoroughly.
     """
-    hunt = _Hunt(timing, source)
+    problem = timing.problem
+    hunt = Hunt(problem, lambda: timing.start("program", source, problem.limits), timing.answer)
     figures: dict[str, Any] | None = None
     with timing.scorer.watching():
         scored = Scored(Status.REJECTED)
@@ -107,7 +105,7 @@ def confirm(timing: Timing, session: Jailed, source: str, order: ConfirmOrder) -
         if not hunt.failed:
             hunt.suites()
             if order.examples:
-                hunt.strategy(order)
+                hunt.strategy(order.examples, order.seed)
     if hunt.wrong and scored.status is Status.OK:
         kind, why = next(iter(hunt.wrong.items()))
         scored = Scored(Status.REJECTED, f"{kind}: {why}")
@@ -135,72 +133,3 @@ def _verdict(result: Result) -> str:
     if result.verdict != "undecided":
         return result.verdict
     return "no difference" if math.isfinite(result.high) else "too few pairs"
-
-
-class _Hunt:
-    """Looks for wrong answers of one program, each time it failed started afresh."""
-
-    def __init__(self, timing: Timing, source: str) -> None:
-        self.timing = timing
-        self.source = source
-        self.wrong: dict[str, str] = {}
-        self.counterexample = ""
-        self.failed = ""
-        self._session: Jailed | None = None
-
-    def note(self, kind: str, fault: Stopped | Failure) -> str:
-        """Keep what went wrong on a kind of case, and say it; of what is not the program's fault, say so."""
-        told = f"{fault.status}: {fault.message}"
-        if fault.status == Status.UNSCORABLE:
-            self.failed = told
-        else:
-            self.wrong[kind] = told
-        return told
-
-    def suites(self) -> None:
-        """The unseen cases, each suite in a process of its own."""
-        for name, cases in self.timing.problem.unseen.items():
-            for case in cases:
-                if fault := self._fault(case):
-                    self.note(name, fault)
-                    break
-            self._end()
-
-    def strategy(self, order: ConfirmOrder) -> None:
-        """Cases drawn from the problem's strategy; a wrong answer's case is shrunk."""
-        strategy = self.timing.problem.strategy
-        if strategy is None:
-            return
-        faults: dict[str, Stopped | Failure] = {}
-
-        def wrong(case: Case) -> bool:
-            fault = self._fault(case)
-            if fault is not None:
-                faults[shown(case)] = fault
-            return fault is not None
-
-        try:
-            case = falsify(strategy, wrong, order.examples, order.seed, _SHRINK_SECONDS)
-        except Exception as error:  # noqa: BLE001 - a strategy is the problem's own code
-            self.failed = f"strategy raised {type(error).__name__}: {error}"
-        else:
-            if case is not None:
-                self.counterexample = shown(case)
-                self.note("strategy", faults[self.counterexample])
-        finally:
-            self._end()
-
-    def _fault(self, case: Case) -> Stopped | Failure | None:
-        """What is wrong with the answer to a case."""
-        if self._session is None or not self._session.alive:
-            self._session = self.timing.start("program", self.source, self.timing.problem.limits)
-        try:
-            self.timing.answer(self._session, case)
-        except (Stopped, Failure) as fault:
-            return fault
-        return None
-
-    def _end(self) -> None:
-        if self._session is not None:
-            self._session.finish()
-            self._session = None

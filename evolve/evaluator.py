@@ -4,7 +4,7 @@ A judge loads the problem by its path, runs programs (interpreted where they are
 scores plain data. Knows nothing of archives, mutators or the ledger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,13 @@ from evolve.fastcore.limits import Limits
 from evolve.fastcore.pool import JudgeStuck, Pool, SupervisorLost
 from evolve.fastcore.runner import Failure, Runner
 from evolve.fastcore.runner import Session as RunnerSession
+from evolve.hunting import Hunt
 from evolve.loader import factory_of
 from evolve.mutators.screening import looks, tuning_budget
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
 from evolve.needs import zygote_for
 from evolve.programs_db.records import Evaluation, Status, Trial
+from evolve.proving import Proof, VerifyOrder, fresh_cases, prove
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
 from evolve.statement import Case, Problem
@@ -73,6 +75,7 @@ class Job:
         detail: whether outcomes are wanted back (`evolve eval`).
         floor: with an objective of Speed: speed-up below which it need not be known well.
         confirm: with an objective of Speed: measure and check it more thoroughly than a search can.
+        verify: run it jailed, and establish more than its score.
     """
 
     source: str
@@ -83,6 +86,7 @@ class Job:
     detail: bool = False
     floor: float | None = None
     confirm: ConfirmOrder | None = None
+    verify: VerifyOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class Judged:
     traceback: str = ""
     outcomes: Mapping[str, Any] | None = None
     confirmation: Confirmation | None = None
+    proof: Proof | None = None
 
 
 class Judge:
@@ -149,6 +154,8 @@ class Judge:
     def _once(self, job: Job, constants: tuple[float, ...] | None = None, many: bool = False) -> Judged:
         if self.timing is not None:
             return self._timed(self.timing, job)
+        if job.verify is not None:
+            return self._verified(job, job.verify)
         try:
             plan = self._compiled(job.source)
         except NotExpression as reason:
@@ -175,6 +182,45 @@ class Judge:
             except (Stopped, Failure) as fault:
                 scored = _fault(fault)
             return replace(self._judged(job, session, scored), confirmation=confirmation)
+
+    def _verified(self, job: Job, order: VerifyOrder) -> Judged:
+        """Judge a program jailed, whatever it is, and establish what the order asks for."""
+        proof = Proof()
+        with self._start("program", job.source, self.problem.limits) as session:
+            try:
+                cases = self._cases(job) if order.fresh is None else fresh_cases(self.problem, order.fresh)
+                scored = self.scorer.run(session, cases, job.round, False, self._witness(job.source))
+                if order.prove:
+                    proof = prove(self.scorer, session, cases, scored)
+            except (Stopped, Failure) as fault:
+                scored = _fault(fault)
+            judged = self._judged(job, session, scored)
+        if order.examples or order.known:
+            proof = self._hunted(job.source, order, proof)
+        return replace(judged, proof=proof)
+
+    def _hunted(self, source: str, order: VerifyOrder, proof: Proof) -> Proof:
+        """Look for a case that is answered wrong."""
+
+        def answer(session: RunnerSession, case: Case) -> object:
+            session.begin_case()
+            return self.scorer.check(session.call(case.inputs), case)
+
+        hunt = Hunt(self.problem, lambda: self._start("program", source, self.problem.limits), answer)
+        with self.scorer.watching():
+            hunt.known(order.known)
+            if order.examples and not hunt.wrong:
+                hunt.strategy(order.examples, order.seed)
+        return replace(
+            proof,
+            wrong=hunt.wrong,
+            counterexample=hunt.counterexample,
+            kept=hunt.kept,
+            failed=proof.failed or hunt.failed,
+        )
+
+    def _witness(self, source: str) -> Callable[[], RunnerSession]:
+        return lambda: self._start("witness", source, self.problem.limits)
 
     def _compiled(self, source: str) -> Plan | None:
         """The plan of an expression program; None if only a jailed process can run it.
@@ -216,13 +262,9 @@ class Judge:
 
     def _run(self, job: Job, session: Session, source: str | None = None) -> Judged:
         """Score a running program; `source` is that of a jailed one, which could keep a state of its own."""
-
-        def witness() -> RunnerSession:
-            return self._start("witness", source or "", self.problem.limits)
-
         try:
             scored = self.scorer.run(
-                session, self._cases(job), job.round, job.quick, witness if source is not None else None
+                session, self._cases(job), job.round, job.quick, self._witness(source) if source else None
             )
         except (Stopped, Failure) as fault:
             scored = _fault(fault)

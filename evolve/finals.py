@@ -1,11 +1,10 @@
 """What a run found, on cases that the search never saw, beside the seed program and the baselines.
 
 Runs after the search, on the same workers. Its figures are for people: nothing here flows back. Where speed is sought,
-what was found is confirmed here, on inputs drawn from a seed that did not exist before.
+what was found is verified here, on inputs drawn from a seed that did not exist before.
 """
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +14,10 @@ from evolve.evaluator import Evaluator, Job
 from evolve.programs_db.records import Status
 from evolve.source import text_hash
 from evolve.statement import Problem
+from evolve.verifier import Claim, Verdict, verify
 
 __all__ = ["Finals", "Line", "score_finals"]
 
-_PAIRS = 200  # at least, for the best
 _BRIEF = 26  # for programs that are shown for comparison only
 
 
@@ -52,45 +51,60 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Finals:
-    """Seed program, best program and baselines, side by side."""
+    """Seed program, best program and baselines, side by side; and what the best one's claim is worth."""
 
     seed: Line
     best: Line
     baselines: Mapping[str, Line]
+    verdict: Verdict
 
 
-async def score_finals(evaluator: Evaluator, problem: Problem, best: str) -> Finals:
-    """Score the seed program, the best one and every baseline on all suites.
+async def score_finals(evaluator: Evaluator, problem: Problem, claim: Claim) -> Finals:
+    """Verify what was found, and score the seed program and every baseline on all suites.
 
     Args:
         evaluator: started.
         problem: the problem.
-        best: source of the best program.
+        claim: the best program, and what it is said to be worth.
     """
+    verdict = await verify(evaluator, problem, claim)  # by itself, while nothing else is timed
+    sources = (problem.block, *problem.baselines.values())
     if problem.speed:
-        seed = secrets.randbits(62)
-        found = await _raced(
-            evaluator, best, ConfirmOrder(seed, _PAIRS)
-        )  # by itself, while nothing else is timed
-        brief = ConfirmOrder(seed, pairs=_BRIEF, examples=0)
-        others = [_raced(evaluator, source, brief) for source in (problem.block, *problem.baselines.values())]
+        brief = ConfirmOrder(verdict.seed, pairs=_BRIEF, examples=0)
+        others = [_raced(evaluator, source, brief) for source in sources]
     else:
-        found = await _line(evaluator, problem, best)
-        others = [
-            _line(evaluator, problem, source) for source in (problem.block, *problem.baselines.values())
-        ]
+        others = [_line(evaluator, problem, source) for source in sources]
     first, *rest = await asyncio.gather(*others)
-    return Finals(first, found, dict(zip(problem.baselines, rest, strict=True)))
+    best = _found(claim.source, verdict)
+    return Finals(first, best, dict(zip(problem.baselines, rest, strict=True)), verdict)
+
+
+def _found(source: str, verdict: Verdict) -> Line:
+    """The line of the program that was verified."""
+    found = {one.name: one for one in verdict.findings}
+    if "timing" in found:
+        told = dict(found["timing"].data)
+        value = told.pop("value")
+        return Line(text_hash(source), value, {}, _wrong(told), told)
+    again, unseen = found["rerun"], found["unseen"].data if "unseen" in found else {}
+    failures = dict(unseen.get("failures", {}))
+    if again.holds is False and again.data["value"] is None:
+        failures[""] = again.words
+    return Line(text_hash(source), again.data["value"], unseen.get("values", {}), failures)
+
+
+def _wrong(confirmation: Mapping[str, Any]) -> dict[str, str]:
+    failures = {"" if kind == "cases" else kind: why for kind, why in confirmation.get("wrong", {}).items()}
+    if confirmation.get("failed"):
+        failures[""] = confirmation["failed"]
+    return failures
 
 
 async def _raced(evaluator: Evaluator, source: str, order: ConfirmOrder) -> Line:
     judged = await evaluator.evaluate(Job(source, confirm=order))
-    evaluation, confirmation = judged.evaluation, judged.confirmation
-    assert confirmation is not None
-    failures = {"" if kind == "cases" else kind: why for kind, why in confirmation.wrong.items()}
-    if confirmation.failed:
-        failures[""] = confirmation.failed
-    return Line(text_hash(source), evaluation.objective, {}, failures, confirmation.as_dict())
+    assert judged.confirmation is not None
+    told = judged.confirmation.as_dict()
+    return Line(text_hash(source), judged.evaluation.objective, {}, _wrong(told), told)
 
 
 async def _line(evaluator: Evaluator, problem: Problem, source: str) -> Line:

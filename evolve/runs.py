@@ -33,13 +33,15 @@ from evolve.lockstep import Lockstep
 from evolve.mutators.llm import ModelMutator
 from evolve.mutators.syntactic import SyntacticMutator
 from evolve.options import Options, how_of
+from evolve.programs_db.claims import Ruling
 from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.restoring import Restored, restore, restore_models
 from evolve.search import Pending, Search
 from evolve.servers import REPLAY
 from evolve.statement import Problem
-from evolve.summary import document, earlier_cpu_seconds
+from evolve.summary import document, earlier_cpu_seconds, seed_value
+from evolve.verifier import VERIFIER, Claim
 from evolve.waiting import wait
 
 T = TypeVar("T")
@@ -218,11 +220,20 @@ def _session(session: _Session) -> Run:
     book.write_elites(search.archive)
     spent = time.process_time() - cpu + outcome.workers_cpu
     measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
+    if outcome.finals is not None:
+        _record(book, outcome.finals)
     told = document(book, outcome.why, measured, outcome.finals)
     if outcome.figures:
         told["model"] = {**told["model"], "last_session": outcome.figures}
     book.end_session(outcome.why, told)
     return Run(book.path)
+
+
+def _record(book: Ledger, finals: Finals) -> None:
+    said = finals.verdict
+    book.record_ruling(
+        Ruling(finals.best.program, book.fingerprint, VERIFIER, said.verdict, said.evidence(), said.seconds)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +268,8 @@ async def _drive(session: _Session, prepared: dict[int, Pending], restored: Rest
         best = search.archive.best()
         finals = None
         if why == "budget" and best is not None:
-            scoring = asyncio.ensure_future(score_finals(evaluator, session.problem, best.program.source))
+            claim = Claim(best.program.source, best.objective, seed_value(session.book))
+            scoring = asyncio.ensure_future(score_finals(evaluator, session.problem, claim))
             with signals(scoring.cancel):
                 try:
                     finals = await scoring

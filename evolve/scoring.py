@@ -137,7 +137,10 @@ class Scorer:
         """
         self._log = None if witness is None or self.problem.form != "step" else _Log()
         with self.watching():
-            return self._run(session, cases, round, quick, witness)
+            try:
+                return self._run(session, cases, round, quick, witness)
+            finally:
+                self._log = None
 
     def watching(self) -> AbstractContextManager[object]:
         """Within it, functions of the problem that take too long are interrupted; one program, one entry."""
@@ -149,7 +152,7 @@ class Scorer:
         Raises:
             Stopped: it was refused, or broke the problem's own functions.
         """
-        return self._score(self._fit(answer, case), case)
+        return self.score(self._fit(answer, case), case)
 
     def _run(
         self, session: Session, cases: Sequence[Case], round: int, quick: bool, witness: Witness | None
@@ -159,12 +162,12 @@ class Scorer:
         tables: dict[str, Any] = {}
         for stage, gate in self._stages(cases):
             for case in stage:
-                for one in self._repeats(case, round):
-                    outcome = self._outcome(session, one, tables)
+                for one in self.repeated(case, round):
+                    outcome = self.outcome(session, one, tables, self.problem.simulate)
                     if self._log is not None and witness is not None:
                         self._confirm(witness, self._log, one)
                     outcomes[one.name] = outcome
-                    scores[one.name] = self._score(outcome, one)
+                    scores[one.name] = self.score(outcome, one)
             if quick and scores:
                 break
             if gate is not None:
@@ -179,14 +182,32 @@ class Scorer:
                 yield named, stage.gate
         yield list(left.values()), None
 
-    def _repeats(self, case: Case, round: int) -> list[Case]:
+    def repeated(self, case: Case, round: int = 0) -> list[Case]:
+        """A case as often as the problem wants it, each time with another seed."""
         count = self.problem.repeats
         if count == 1:
             return [case]
         seeds = range(round * count, (round + 1) * count)
         return [replace(case, name=f"{case.name}#{seed}", seed=seed) for seed in seeds]
 
-    def _outcome(self, session: Session, case: Case, tables: dict[str, Any]) -> Any:
+    def outcome(
+        self,
+        session: Session,
+        case: Case,
+        tables: dict[str, Any],
+        simulate: Callable[[Any, Case], Any] | None,
+    ) -> Any:
+        """What a program makes of a case: its answer, or what a simulation makes of its table or decisions.
+
+        Args:
+            session: the running program.
+            case: one of `repeated`.
+            tables: those of this program so far, by grid; for form `table`.
+            simulate: the problem's `simulate` or `plain`.
+
+        Raises:
+            Failure, Stopped: see `run`.
+        """
         problem = self.problem
         session.begin_case()
         if problem.form == "call":
@@ -196,8 +217,8 @@ class Scorer:
             name = case.grid or self._first_grid
             if name not in tables:
                 tables[name] = self._table(session.call(self._grids[name].inputs), self._shapes[name])
-            return self.trusted("simulate", problem.simulate, tables[name], case)
-        return self.trusted("simulate", problem.simulate, self._decider(session, case), case)
+            return self.trusted("simulate", simulate, tables[name], case)
+        return self.trusted("simulate", simulate, self._decider(session, case), case)
 
     def _decider(self, session: Session, case: Case) -> Callable[..., Any]:
         def decide(*args: Any) -> Any:
@@ -279,7 +300,12 @@ class Scorer:
             kind = type(error).__name__
             raise Stopped(Status.UNSCORABLE, f"case {case}: {what} raised {kind}: {error}", text) from None
 
-    def _score(self, outcome: Any, case: Case) -> Mapping[str, float]:
+    def score(self, outcome: Any, case: Case) -> Mapping[str, float]:
+        """The numbers that the problem gives an outcome.
+
+        Raises:
+            Stopped: it was refused, or broke the problem's own functions.
+        """
         answer = self.trusted("score", self.problem.score, outcome, case)
         if not isinstance(answer, Mapping):
             kind = type(answer).__name__

@@ -21,6 +21,7 @@ __all__ = [
     "machine_name",
     "machines",
     "objective_of",
+    "seed_value",
 ]
 
 _WEAKEST_FIRST = ("none", "basic", "strict", "interpreted")
@@ -30,6 +31,16 @@ def objective_of(book: Reading) -> Objective:
     """The objective that a ledger's problem states."""
     about = book.problem["objective"]
     return Objective(about["name"], about["direction"], about["unit"])
+
+
+def seed_value(book: Reading) -> float | None:
+    """What the seed program scored."""
+    rows = book.query(
+        "SELECT e.objective FROM evaluations e JOIN proposals p ON p.program = e.program "
+        "WHERE p.number = 0 AND e.fingerprint = :mark ORDER BY e.id DESC LIMIT 1",
+        {"mark": book.fingerprint},
+    )
+    return None if not rows else rows[0]["objective"]
 
 
 def document(
@@ -84,8 +95,9 @@ def document(
             "value": best[0].objective,
             "unseen": {},
             "verdict": "unverified",
+            "number": best[0].number,
         }
-        told["best"]["number"] = best[0].number
+        told["best"] |= _latest(book, best[0].program)
     if finals is not None:
         told["seed_program"] = {**told["seed_program"], **finals.seed.as_dict()}
         known = told["best"]["value"]
@@ -94,8 +106,24 @@ def document(
             told["best"]["recorded"] = known
         if told["best"]["value"] is None:  # it failed this time; `failures` says how
             told["best"]["value"] = known
+        told["best"] |= _ruled(finals.verdict.verdict, finals.verdict.evidence())
         told["baselines"] = {name: line.as_dict() for name, line in finals.baselines.items()}
     return told
+
+
+def _latest(book: Reading, program: str) -> dict[str, Any]:
+    """What a verifier said last of a program, under the problem as it is."""
+    said = [one for one in book.rulings(program) if one.fingerprint == book.fingerprint]
+    return _ruled(said[-1].verdict, said[-1].evidence) if said else {}
+
+
+def _ruled(verdict: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """A verdict, as a part of a document: without the data of certificates, which may be long."""
+    findings = [
+        {key: value for key, value in one.items() if key not in ("certificates", "kept")}
+        for one in evidence["findings"]
+    ]
+    return {"verdict": verdict, "why": evidence["why"], "fresh_seed": evidence["seed"], "findings": findings}
 
 
 def _model(book: Reading) -> dict[str, Any]:
@@ -177,6 +205,8 @@ def ended_document(book: Reading) -> dict[str, Any] | None:
     if not rows or not rows[0]["totals"]:
         return None
     told: dict[str, Any] = json.loads(rows[0]["totals"])
+    if told["best"]:
+        told["best"] |= _latest(book, told["best"]["program"])
     return {**told, "ledger": str(book.path)}
 
 

@@ -17,6 +17,7 @@ from evolve.speed_telling import headline_of_speed, is_speed, rows_of_speed, spe
 from evolve.statement import Reference
 from evolve.terminal import is_ascii, number, safe
 from evolve.text import clean
+from evolve.verdict_telling import STYLES, tell_verdict
 
 __all__ = ["cited", "doubts", "headline", "rule", "tell_counts", "tell_source", "tell_unseen", "tell_ways_on"]
 
@@ -49,7 +50,8 @@ def headline(document: Document) -> Text:
             style="bold yellow",
         )
     line = Text(f"{name} ({direction}): seed {_value(document, seed['value'])} -> best ", style="bold")
-    return line.append(_value(document, best["value"]), style="bold green")
+    verdict = best.get("verdict", "unverified")
+    return line.append(f"{_value(document, best['value'])}, {verdict}", style=STYLES[verdict])
 
 
 def tell_unseen(console: Console, document: Document, references: Sequence[Reference] = ()) -> None:
@@ -248,15 +250,10 @@ def tell_source(console: Console, document: Document, source: str, most: int = 4
             Text(f"... {len(lines) - most} more lines; `evolve export` writes all of them", style="dim")
         )
     verdict = best.get("verdict", "unverified")
-    line = Text(f"verdict: {verdict}", style="yellow" if verdict == "unverified" else "")
-    if verdict == "unverified":
-        by = (
-            "measured afresh by the problem's own judge"
-            if "confirmation" in best
-            else "scored by the problem's own judge"
-        )
-        line.append(f" ({by}; nothing else has checked it)", style="dim")
-    console.print(line)
+    usual = (
+        "scored by the problem's own judge; nothing else has checked it" if verdict == "unverified" else ""
+    )
+    tell_verdict(console, verdict, best.get("why", usual))
 
 
 def tell_ways_on(console: Console, ledger: str, larger: str) -> None:

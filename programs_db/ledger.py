@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from sqlite_utils import Database
 
 from evolve.programs_db import opening
+from evolve.programs_db.claims import Ruling, insert_ruling
 from evolve.programs_db.dialogue import Answered, Asked, Spent, insert_answered, insert_asked, insert_wasted
 from evolve.programs_db.errors import LedgerError, LedgerMismatch
 from evolve.programs_db.lock import WriterLock
@@ -287,6 +288,12 @@ class Ledger(Reading):
                 "INSERT INTO interventions (arrival, kind, detail, at) VALUES (?, ?, ?, ?)",
                 (self._arrival, kind, dump(detail), time.time()),
             )
+
+    def record_ruling(self, ruling: Ruling) -> None:
+        """Write what a verifier said of a program, at once."""
+        self.flush()
+        with self._transaction():
+            insert_ruling(self._db, ruling)
 
     def record_rescore(self, evaluations: Iterable[Evaluation]) -> None:
         """Take evaluations of known programs, made under the session's fingerprint, into the buffer."""

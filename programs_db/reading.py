@@ -14,6 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from evolve.programs_db import audit, opening
+from evolve.programs_db.claims import Ruling, rulings
 from evolve.programs_db.dialogue import Dialogue, Entry, Spent, dialogues, entries, spent, text_of
 from evolve.programs_db.records import Commit, Program
 from evolve.programs_db.rows import SELECTS, commit_of
@@ -149,6 +150,12 @@ class Reading:
             "SELECT arrival, detail FROM interventions WHERE kind = :kind ORDER BY id", {"kind": kind}
         )
         return [(row["arrival"], json.loads(row["detail"])) for row in rows]
+
+    def rulings(self, program: str | None = None) -> list[Ruling]:
+        """What verifiers said, in order; of one program, or of all."""
+        self.flush()
+        with opening.translated(self.path):
+            return rulings(self._db, program)
 
     def spent(self) -> tuple[Spent, Spent]:
         """All tokens of the run so far, as servers counted them: of replies, and of tries that failed."""

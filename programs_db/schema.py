@@ -247,19 +247,19 @@ TABLES: tuple[Table, ...] = (
         order="id",
         hashed=False,
     ),
+    # What was said of programs once they were found: no part of what a run is, which its hash stands for.
     Table(
         "verdicts",
         """id INTEGER PRIMARY KEY,
         program TEXT NOT NULL REFERENCES programs(id),
         fingerprint TEXT NOT NULL,
         verifier TEXT NOT NULL,
-        verdict TEXT NOT NULL,
+        verdict TEXT NOT NULL CHECK (verdict IN ('certified', 'confirmed', 'refuted', 'unverified')),
         evidence TEXT NOT NULL,
         seconds REAL NOT NULL,
-        session INTEGER NOT NULL REFERENCES sessions(id),
         at REAL NOT NULL""",
         order="id",
-        measured=("seconds", "session", "at"),
+        hashed=False,
     ),
     Table(
         "notes",
@@ -297,6 +297,7 @@ TABLES: tuple[Table, ...] = (
     ),
 )
 
+_VERDICTS = "CREATE INDEX verdicts_program ON verdicts (program)"
 _REQUESTS_FIRST = "CREATE UNIQUE INDEX requests_first ON requests (first, attempt, kind = 'lessons')"
 
 INDEXES = (
@@ -306,7 +307,7 @@ INDEXES = (
     "CREATE INDEX evaluations_program ON evaluations (program)",
     # One evaluation a proposal, and the way a replay finds it.
     "CREATE UNIQUE INDEX evaluations_proposal ON evaluations (proposal) WHERE proposal IS NOT NULL",
-    "CREATE INDEX verdicts_program ON verdicts (program)",
+    _VERDICTS,
     _REQUESTS_FIRST,
 )
 
@@ -332,18 +333,28 @@ def _create(db: Database) -> None:
 
 def _several_samples(db: Database) -> None:
     """Version 2: a request may ask for several answers. Nothing wrote requests or replies before."""
-    names = ("requests", "replies", "samples", "wastes")
+    _again(db, "requests", "replies", "samples", "wastes")
+    db.execute(_REQUESTS_FIRST)
+
+
+def _verdicts(db: Database) -> None:
+    """Version 3: verdicts belong to no session. Nothing wrote any before."""
+    _again(db, "verdicts")
+    db.execute(_VERDICTS)
+
+
+def _again(db: Database, *names: str) -> None:
+    """Tables that are empty, as they are now."""
     for name in reversed(names):
         db.execute(f"DROP TABLE IF EXISTS {name}")
     for table in TABLES:
         if table.name in names:
             _make(db, table)
-    db.execute(_REQUESTS_FIRST)
 
 
 # MIGRATIONS[n] takes a ledger from version n to n + 1. A new column changes the content hash of older ledgers
 # unless it is measured; the changelog must say so.
-MIGRATIONS: list[Callable[[Database], None]] = [_create, _several_samples]
+MIGRATIONS: list[Callable[[Database], None]] = [_create, _several_samples, _verdicts]
 
 
 def version_of(db: Database) -> int:

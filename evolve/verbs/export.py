@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evolve import __version__ as version
+from evolve.certificate import script, signed
 from evolve.errors import EvolveError, ProblemError, UsageError
 from evolve.handle import Run
 from evolve.module import Origin, module_text
 from evolve.programs_db.export import bundle, elite_records, program_record, write_json_lines
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import top
+from evolve.rulings import NothingFound
 from evolve.runs import problem_of
 from evolve.summary import last_document
 from evolve.terminal import out, print_json
+from evolve.text import clean
 from evolve.verbs.common import add_json
-from evolve.verbs.show import find_program
+from evolve.verbs.show import find_program, named
 
 __all__ = ["configure", "run"]
 
@@ -34,14 +38,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="module",
         help=f"module: one program; jsonl: all elites; bundle: a folder with the {_BUNDLED} best",
     )
+    parser.add_argument(
+        "--certificate",
+        action="store_true",
+        help="what `evolve verify` has certified, and a stand-alone script that checks it",
+    )
     parser.add_argument("--force", action="store_true", help="write over a file that exists")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write it."""
-    if args.format != "module" and args.program:
-        raise UsageError("--program goes with --format module only")
+    if args.format != "module" and (args.program or args.certificate):
+        raise UsageError("--program and --certificate go without --format")
     run_ = Run(args.ledger)
     with Ledger.read(run_.ledger) as book:
         found = top(book, run_.objective, 1, book.fingerprint)
@@ -49,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
             raise NothingFound(
                 f"{run_.ledger}: no program of this run has a score, so there is nothing to export"
             )
+        if args.certificate:
+            return _certificate(book, run_, args, found[0].program if found else "")
         if args.format == "module":
             number = find_program(book, args.program) if args.program else found[0].number
             return _module(book, run_, number, args)
@@ -60,12 +71,6 @@ def run(args: argparse.Namespace) -> int:
             count = len(bundle(book, run_.objective, target, _BUNDLED))
     _done(args, {"file": str(target), "format": args.format, "programs": count})
     return 0
-
-
-class NothingFound(EvolveError):  # noqa: N818 - what there is to say
-    """The run has no valid program."""
-
-    exit_code = 1
 
 
 def _may_write(path: Path, force: bool) -> None:
@@ -96,6 +101,40 @@ def _module(book: Ledger, run_: Run, number: int, args: argparse.Namespace) -> i
             "value": record["objective"],
         },
     )
+    return 0
+
+
+def _certificate(book: Ledger, run_: Run, args: argparse.Namespace, best: str) -> int:
+    """Two files: what is claimed, and what checks it."""
+    program = named(book, args.program) if args.program else best
+    said = [one for one in book.rulings(program) if one.fingerprint == book.fingerprint]
+    if not said or said[-1].verdict != "certified":
+        why = f"it is {said[-1].verdict}: {said[-1].evidence['why']}" if said else "nobody has verified it"
+        raise NothingFound(
+            f"{run_.ledger}: {program[:15]} has no certificate: {clean(why, 400)}; say evolve verify {run_.ledger.name}"
+        )
+    problem = problem_of(book)
+    if problem.check is None:
+        raise UsageError(f"problem {run_.problem!r} has no check=, so nobody could check its certificates")
+    (found,) = (one for one in said[-1].evidence["findings"] if one["name"] == "certificate")
+    claims = {
+        "problem": run_.problem,
+        "parameters": run_.parameters,
+        "objective": {"name": run_.objective.name, "direction": run_.objective.direction},
+        "program": program,
+        "verifier": said[-1].verifier,
+        "checker": f"check_{run_.problem}.py",
+        "claims": [{"case": case, **one} for case, one in found["certificates"].items()],
+    }
+    path = Path(args.output or f"{run_.problem}_{program.removeprefix('b2:')[:8]}.certificate.json")
+    checker = path.with_name(f"check_{run_.problem}.py")
+    text = script(problem.check, run_.problem, version)
+    if not (checker.is_file() and checker.read_text(encoding="utf-8") == text):
+        _may_write(checker, args.force)
+    _may_write(path, args.force)
+    path.write_text(signed(claims), encoding="utf-8")
+    checker.write_text(text, encoding="utf-8")
+    _done(args, {"file": str(path), "checker": str(checker), "format": "certificate", "program": program})
     return 0
 
 
@@ -148,5 +187,9 @@ def _done(args: argparse.Namespace, about: dict[str, Any]) -> None:
     console = out()
     many = f" ({about['programs']} programs)" if "programs" in about else ""
     console.print(f"wrote {about['file']}{many}", soft_wrap=True)
+    if "checker" in about:
+        console.print(
+            f"wrote {about['checker']}: python -I {about['checker']} {about['file']}", soft_wrap=True
+        )
     if about["format"] == "module":
         console.print("a machine wrote it: read it before you run it", style="yellow")

@@ -98,6 +98,12 @@ def find_program(book: Ledger, wanted: str) -> int:
     return int(first[0]["number"])
 
 
+def named(book: Ledger, wanted: str) -> str:
+    """The id of the program that `find_program` finds."""
+    place = find_program(book, wanted)
+    return str(book.query("SELECT program FROM proposals WHERE number = :n", {"n": place})[0]["program"])
+
+
 def _one(book: Ledger, args: argparse.Namespace) -> None:
     record = program_record(book, find_program(book, args.program))
     rows = book.query(
