@@ -137,9 +137,10 @@ def _concluded(problem: Problem, claim: Claim, findings: Sequence[Finding]) -> t
     for name in ("timing", "fresh"):
         if name in held:
             return "confirmed", held[name].words
-    open_ = next((one for one in findings if one.name in ("timing", "fresh") and one.holds is None), None)
-    if open_ is not None:
-        return "unverified", open_.words
+    deciding = ("rerun", "timing", "fresh")
+    left = [one for one in findings if one.holds is None and one.name in deciding]
+    if left:
+        return "unverified", left[0].words
     if claim.source == problem.block:
         return "unverified", "it is the seed program"
     return "unverified", "the problem has neither a certificate nor fresh cases to hold it against"
@@ -183,12 +184,11 @@ class _Verification:
         evaluation, known = judged.evaluation, self.claim.value
         data = {"value": evaluation.objective, "recorded": known}
         if evaluation.status is not Status.OK:
-            return Finding(
-                "rerun", False, f"run again, it ends as {evaluation.status}: {evaluation.message}", data
-            )
+            told = f"{evaluation.status}: {evaluation.message}"
+            return Finding("rerun", _blamed(told), f"run again, it ends as {told}", data)
         assert evaluation.objective is not None
         if self.problem.repeats > 1:
-            return Finding("rerun", None, f"run again, jailed, it scores {evaluation.objective:.9g}", data)
+            return Finding("rerun", True, f"run again, jailed, it scores {evaluation.objective:.9g}", data)
         same = known is None or agree(evaluation.objective, known)
         told = f"run again, jailed, it scores {evaluation.objective:.9g}"
         return Finding("rerun", same, told if same else f"{told}, not {known:.9g} as recorded", data)
@@ -254,7 +254,7 @@ class _Verification:
         data = {"values": values, **({"failures": failures} if failures else {})}
         if failures:
             suite, why = next(iter(failures.items()))
-            return [Finding("unseen", False, f"on unseen cases, {suite}: {why}", data)]
+            return [Finding("unseen", _blamed(why), f"on unseen cases, {suite}: {why}", data)]
         return [Finding("unseen", None, f"it scores on all {len(suites)} suites of unseen cases", data)]
 
     async def _fresh(self) -> list[Finding]:
@@ -268,7 +268,7 @@ class _Verification:
             values[name] = await self._drawn(source)
         wrong = next((one for one in values[""] if isinstance(one, str)), None)
         if wrong is not None:
-            return [Finding("fresh", False, f"on fresh cases: {wrong}", {"draws": rules.draws})]
+            return [Finding("fresh", _blamed(wrong), f"on fresh cases: {wrong}", {"draws": rules.draws})]
         mine = [one for one in values[""] if isinstance(one, float)]
         against = {
             name: _gain(problem, mine, theirs) for name, theirs in values.items() if name and _all(theirs)
@@ -296,6 +296,11 @@ class _Verification:
             else one.evaluation.objective
             for one in await self._judged(jobs)
         ]
+
+
+def _blamed(failure: str) -> bool | None:
+    """False where the program has failed; None where the problem's own functions have."""
+    return None if failure.startswith(f"{Status.UNSCORABLE}:") else False
 
 
 def _all(values: Sequence[float | str]) -> bool:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import evolve
-from evolve import finals, runs, speed_inspection, summary
+from evolve import finals, runs, speed_inspection, summary, verifier
 from evolve.config import Config
 from evolve.engine import Engine
 from evolve.evaluator import Job, Judged
@@ -27,7 +27,7 @@ MAKING = {"seed": 0, "config": {}, "init": ()}
 def brief(monkeypatch):
     """Confirmations of few pairs; the finals run in this process, the races in their workers."""
     monkeypatch.setattr(finals, "_BRIEF", 6)
-    monkeypatch.setattr(finals, "_PAIRS", 12)
+    monkeypatch.setattr(verifier, "_PAIRS", 12)
 
 
 def test_a_run_is_confirmed_told_and_resumed(cli, timed_file, tmp_path, brief, monkeypatch):
