@@ -20,6 +20,9 @@ from evolve.summary import ended_document, last_document, objective_of
 if TYPE_CHECKING:
     import pandas
 
+    from evolve.rulings import Ruled
+    from evolve.verifier import Rules
+
 __all__ = ["Programs", "Run", "Step"]
 
 
@@ -131,6 +134,16 @@ class Run:
         """The anytime curve: each improvement of the best, by proposals and evaluations spent."""
         with Ledger.read(self.ledger) as book:
             return best_so_far(book, self.objective, book.fingerprint)
+
+    def verify(self, elite: Elite | None = None, rules: "Rules | None" = None) -> "Ruled":
+        """Verify a program (the best by default) and record the verdict; see `evolve.rulings.rule`."""
+        from evolve.rulings import rule  # which starts what this class only reads
+
+        ruled = rule(self.ledger, elite.program.id if elite else "", rules)
+        self.__dict__.pop("document", None)  # which tells the verdict
+        with Ledger.read(self.ledger) as book:
+            self._ended = ended_document(book)
+        return ruled
 
     @property
     def programs(self) -> "Programs":

@@ -7,12 +7,12 @@ from evolve.errors import EvolveError
 from evolve.evaluator import Evaluator
 from evolve.fingerprint import fingerprint
 from evolve.options import Options
+from evolve.origin import problem_of
 from evolve.programs_db.claims import Ruling
 from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import top
 from evolve.programs_db.reading import Reading
-from evolve.runs import problem_of
 from evolve.summary import objective_of, seed_value
 from evolve.verifier import VERIFIER, Claim, Rules, Verdict, verify
 from evolve.waiting import wait

@@ -28,11 +28,12 @@ from evolve.finals import Finals, score_finals
 from evolve.fingerprint import fingerprint
 from evolve.handle import Run
 from evolve.llm.dials import Dials
-from evolve.loader import load, loading, shipped
+from evolve.loader import load, loading
 from evolve.lockstep import Lockstep
 from evolve.mutators.llm import ModelMutator
 from evolve.mutators.syntactic import SyntacticMutator
 from evolve.options import Options, how_of
+from evolve.origin import problem_of
 from evolve.programs_db.claims import Ruling
 from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
@@ -299,25 +300,6 @@ def _search(problem: Problem, making: Mapping[str, Any]) -> Search:
     mutator = SyntacticMutator(problem.block, problem.entry, problem.primitives, problem.max_nodes)
     model = ModelMutator(problem, Dials.of(making["llm"])) if "llm" in making else None
     return Search(problem, Config.of(making["config"]), making["seed"], mutator, making["init"], model)
-
-
-def problem_of(book: Ledger) -> Problem:
-    """The problem of a ledger, loaded again from its file; its seed program is the one that the run began with.
-
-    Raises:
-        UsageError: the file is gone.
-        LedgerMismatch: what the file states now is another problem.
-    """
-    about = book.problem
-    name = about["name"]
-    path = about["path"]
-    if not Path(path).is_file():
-        if name not in shipped():
-            raise UsageError(f"{book.path}: its problem file {path} is gone; put it back")
-        path = str(shipped()[name])
-    problem = load(f"{path}:{about['factory']}", about["parameters"])
-    book.expect(problem.name, problem.parameters)
-    return replace(problem, block=about["seed_program"])
 
 
 def _told(problem: Problem) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from evolve.certificate import script, signed
 from evolve.errors import EvolveError, ProblemError, UsageError
 from evolve.handle import Run
 from evolve.module import Origin, module_text
+from evolve.origin import problem_of
 from evolve.programs_db.export import bundle, elite_records, program_record, write_json_lines
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import top
 from evolve.rulings import NothingFound
-from evolve.runs import problem_of
 from evolve.summary import last_document
 from evolve.terminal import out, print_json
 from evolve.text import clean

@@ -6,8 +6,8 @@ from pathlib import Path
 from evolve.budget import Budget
 from evolve.fastcore import machine
 from evolve.heatmap import best_by_cell
+from evolve.origin import problem_of
 from evolve.programs_db.ledger import Ledger
-from evolve.runs import problem_of
 from evolve.runs import resume as search
 from evolve.session import Session, conduct, last_budget
 from evolve.summary import machine_name, machines

@@ -14,11 +14,11 @@ from rich.text import Text
 from evolve.errors import EvolveError, UsageError
 from evolve.handle import Run, Step
 from evolve.heatmap import best_by_cell, draw
+from evolve.origin import problem_of
 from evolve.programs_db.export import program_record
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import Earnings, Failures, Ranked, best_so_far, earned, failures, top
 from evolve.programs_db.records import Elite, Program
-from evolve.runs import problem_of
 from evolve.session import larger, last_budget, references_for, source_of
 from evolve.statement import Problem
 from evolve.summary import last_document
