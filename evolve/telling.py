@@ -190,7 +190,7 @@ def doubts(document: Document) -> list[str]:
         )
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
-    if document["proposals"] and document.get("model", {}).get("proposals") == 0:
+    if document.get("model", {}).get("proposals") == 0 and document["proposals"]:
         found.append(
             "no proposal is a model's: others were quicker, or the budget has no room for a request; limit the run in "
             "requests or time, which others do not use up, or say --ask syntactic=no"

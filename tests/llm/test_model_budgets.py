@@ -22,7 +22,10 @@ def spent(ledger):
     with Ledger.read(ledger) as book:
         replies, wastes = book.spent()
         used = replies + wastes
-        requests = sum((one.answered is not None) + len(one.wasted) for one in book.dialogues())
+        # A request that was given up since there was no room for another try is its billed tries, and no more.
+        requests = sum(entry.spent.tokens > 0 for entry in book.entries()) + sum(
+            len(entry.wasted) for entry in book.entries()
+        )
     money = (3.0 * (used.prompt - used.cached) + 0.3 * used.cached + 15.0 * used.completion) / 1e6
     return used.tokens, requests, money
 
