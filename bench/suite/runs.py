@@ -13,7 +13,7 @@ from evolve.programs_db.ledger import Ledger
 from evolve.statement import Problem
 from evolve.summary import ended_document
 
-__all__ = ["SECONDS", "SEEDS", "Course", "Row", "rows"]
+__all__ = ["SECONDS", "SEEDS", "Course", "Row", "course_of", "rows"]
 
 SEEDS = range(3)
 SECONDS = 120
@@ -67,6 +67,11 @@ def _course(folder: Path, name: str, seed: int) -> Course:
         command += ["--seed", str(seed), "--workers", "2", "--ledger", str(ledger), "--quiet"]
         print(f"{name}, seed {seed}", file=sys.stderr)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return course_of(ledger, seed)
+
+
+def course_of(ledger: Path, seed: int) -> Course:
+    """What a ledger tells of its run."""
     run = evolve.open_run(ledger)
     with Ledger.read(ledger) as book:
         at = {row["number"]: row["elapsed"] for row in book.query("SELECT number, elapsed FROM proposals")}

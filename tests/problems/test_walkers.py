@@ -50,7 +50,8 @@ def _walk(given):
 def _looked(answer, *args):
     if not _TOLD:
         _TOLD.append(1)
-        print("looked at %d, found %d, read %d" % _walk([one for one in (answer, *args) if isinstance(one, np.ndarray)]))
+        given = [one for one in (answer, *args) if isinstance(one, np.ndarray)]
+        print("looked at %d, found %d, read %d" % _walk(given))
     return answer
 
 
