@@ -49,9 +49,9 @@ def told_of_draws(
     if wrong:
         # Where the seed program fails as well, the case may be none of the problem's.
         alone = [one for one, other in wrong if not isinstance(other, str)]
-        mine = [one for one in alone if not one.startswith(f"{Status.UNSCORABLE}:")]
-        if mine:
-            return False, f"on fresh cases: {mine[0]}", {}
+        faults = [one for one in alone if not one.startswith(f"{Status.UNSCORABLE}:")]
+        if faults:
+            return False, f"on fresh cases: {faults[0]}", {}
         told = f"on fresh cases: {(alone or [wrong[0][0]])[0]}"
         return None, told if alone else f"{told}; the seed program fails there as well", {}
     mine = [one for one in values[""] if isinstance(one, float | int)]

@@ -84,7 +84,7 @@ def fresh_cases(scorer: Scorer, seed: int) -> Sequence[Case]:
         return list(problem.fresh(rng))
 
     with scorer.watching():
-        cases = scorer.trusted("fresh", drawn, np.random.default_rng(seed), Case("new"))
+        cases: list[Case] = scorer.trusted("fresh", drawn, np.random.default_rng(seed), Case("new"))
     for wrong, mend in _mistakes(problem, cases):
         if wrong:
             raise Stopped(Status.UNSCORABLE, f"fresh must give {mend}")
