@@ -327,14 +327,14 @@ def _blamed(failure: float | str) -> bool | None:
 def _raced(claim: Claim, found: Confirmation, value: float | None) -> Finding:
     """What a confirmation of a speed says."""
     data = {**found.as_dict(), "value": value}
-    if found.failed:
-        return Finding("timing", None, found.failed, data)
     if found.wrong:
         kind, why = next(iter(found.wrong.items()))
         told = f"{kind}: {why}"
         if found.counterexample:
             told += f"; the smallest such case: {found.counterexample}"
         return Finding("timing", False, told, data)
+    if found.failed:
+        return Finding("timing", None, found.failed, data)
     result = found.result or {}
     high = "?" if result["high"] is None else f"{result['high']:.3f}"
     told = (

@@ -83,6 +83,16 @@ def _may_write(path: Path, force: bool) -> None:
         raise UsageError(f"{path}: there is no folder {path.parent}; make it")
 
 
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: what a full disk cuts short would be in the way of the next try."""
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _module(book: Ledger, run_: Run, number: int, args: argparse.Namespace) -> int:
     record = program_record(book, number, book.fingerprint)
     text = module_text(record["source"], _origin(book, run_, record))
@@ -136,8 +146,8 @@ def _certificate(book: Ledger, run_: Run, args: argparse.Namespace, best: str) -
     if not (checker.is_file() and checker.read_text(encoding="utf-8") == text):
         _may_write(checker, args.force)
     _may_write(path, args.force)
-    path.write_text(signed(claims), encoding="utf-8")
-    checker.write_text(text, encoding="utf-8")
+    for place, words in ((checker, text), (path, signed(claims))):
+        _write(place, words)
     _done(args, {"file": str(path), "checker": str(checker), "format": "certificate", "program": program})
     return 0
 

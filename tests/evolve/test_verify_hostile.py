@@ -12,8 +12,10 @@ import pytest
 from rich.console import Console
 
 import evolve
+from evolve import verifier
 from evolve.certificate import Certificate, certified, rounded, script, signed, source_of
 from evolve.cli import main
+from evolve.confirmation import Confirmation
 from evolve.errors import UsageError
 from evolve.evaluator import Judge
 from evolve.fastcore.wire import encode
@@ -22,6 +24,7 @@ from evolve.programs_db.claims import Ruling
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Evaluation, Status
 from evolve.statement import Case, Stage
+from evolve.verbs import export
 from evolve.verdict_telling import tell_findings, tell_verdict
 from evolve.verifier import Claim, Rules, verify
 
@@ -370,3 +373,23 @@ def test_a_checker_that_says_otherwise_now_is_not_handed_out(tmp_path, capsys):
     assert main(["export", str(run.ledger), "--certificate", "-o", str(tmp_path / "check_double.py")]) == 2
     assert main(["export", str(run.ledger), "--certificate", "-o", "-"]) == 2
     assert main(["export", str(run.ledger), "--certificate", "-o", out]) == 0
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path, monkeypatch):
+    def full(self, text, **_):
+        self.touch()
+        raise OSError(28, "No space left on device", str(self))
+
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        export._write(path, "new")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_wrong_answer_counts_also_where_the_problem_failed_elsewhere():
+    found = Confirmation(1, None, {"far": "rejected: no"}, failed="unscorable: score raised KeyError")
+    finding = verifier._raced(Claim(RIGHT, 2.0), found, None)
+    assert (finding.holds, finding.words) == (False, "far: rejected: no")
