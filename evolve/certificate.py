@@ -5,15 +5,20 @@ import builtins
 import hashlib
 import inspect
 import json
+import re
 import symtable
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
+from decimal import Context, Decimal
 from typing import Any
 
-__all__ = ["Certificate", "Checker", "certified", "script", "signed", "source_of"]
+__all__ = ["Certificate", "Checker", "certified", "rounded", "script", "signed", "sound", "source_of"]
+
+_MOST = 8 << 20  # characters of a certificate's data: they are kept in the ledger, and read again
+_EXACT = re.compile(r"[+-]?[0-9]+(/[0-9]+|(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?)")
 
 Checker = Callable[[dict[str, Any]], str]
 """Takes a certificate's data as JSON gives it, and returns the exact value as text; ValueError says what is broken."""
@@ -47,13 +52,64 @@ def certified(check: Checker, data: Mapping[str, Any], statement: str) -> Certif
     Raises:
         TypeError, ValueError: the data cannot be written as JSON.
     """
-    held = json.loads(json.dumps(data, allow_nan=False))
+    text = json.dumps(data, allow_nan=False)
+    held = json.loads(text)  # a copy of its own: what the checker does to it changes nothing
     try:
-        value = check(held)
+        with _long_numbers():
+            value = check(json.loads(text))
     except ValueError as error:
         return Certificate(False, "", str(error), held)
-    told = f"{value}, about {float(Fraction(value)):.10g}" if "/" in value else value
+    about = rounded(value)
+    told = f"{value}, about {about:.10g}" if "/" in value else value
     return Certificate(True, value, statement.replace("{value}", told), held)
+
+
+@contextmanager
+def _long_numbers() -> Iterator[None]:
+    """Exact numbers of any length: beyond 4300 digits Python raises ValueError, as if a rule were broken."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+def rounded(value: str) -> float:
+    """The float next to an exact value; infinite beyond the largest float.
+
+    Raises:
+        ValueError: it is no whole number, fraction or decimal number, or its denominator is zero.
+        TypeError: it is no text.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"check returned {type(value).__name__}, not the exact value as text")
+    if not _EXACT.fullmatch(value):
+        raise ValueError(f"the value is {value[:60]!r}; give a whole number, a fraction or a decimal number")
+    above, _, below = value.partition("/")
+    divisor = Decimal(below or 1)
+    if not divisor:
+        raise ValueError(f"the value is {value[:60]!r}: its denominator is zero")
+    return float(Context(prec=40).divide(Decimal(above), divisor))
+
+
+def sound(made: Any) -> Certificate:
+    """What a problem's `certify` returned, if it is a certificate that a ledger and a file can hold.
+
+    Raises:
+        TypeError, ValueError: it is not; says what is wrong.
+    """
+    if not isinstance(made, Certificate):
+        raise TypeError(f"it returned {type(made).__name__}, not a Certificate")
+    if not isinstance(made.valid, bool) or not isinstance(made.statement, str):
+        raise TypeError("valid= must be a bool, and statement= a text")
+    if made.valid:
+        rounded(made.value)
+    text = json.dumps(dict(made.data), allow_nan=False)
+    length = len(text) + len(made.statement) + len(made.value)
+    if length > _MOST:
+        raise ValueError(f"its data are {length} characters long; at most {_MOST}")
+    return Certificate(made.valid, made.value, made.statement, json.loads(text))
 
 
 def source_of(check: Checker) -> str:
@@ -69,7 +125,7 @@ def source_of(check: Checker) -> str:
     tree = ast.parse(text)
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
         raise ValueError("check= must be a plain function, written with def")
-    if names := sorted(_foreign(symtable.symtable(text, "check", "exec"))):
+    if names := sorted(_foreign(symtable.symtable(text, "check", "exec")) - {check.__name__}):
         raise ValueError(
             f"check= uses {', '.join(names)} from outside; it must stand alone: import or define it inside"
         )
@@ -81,11 +137,11 @@ def source_of(check: Checker) -> str:
 
 
 def _foreign(table: symtable.SymbolTable) -> set[str]:
-    """Names that a function takes from its module."""
+    """Names that a function takes from its module, those in its decorators, defaults and annotations included."""
     names = {
         symbol.get_name()
         for symbol in table.get_symbols()
-        if table.get_type() == "function" and symbol.is_global() and symbol.is_referenced()
+        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
     }
     return names.union(*map(_foreign, table.get_children())) - set(dir(builtins))
 
@@ -124,38 +180,48 @@ Written by evolve {version}.
 
     python -I check_{problem}.py CERTIFICATE.json
 
-Ends with 0 if every claim in the file holds, with 1 and the reason if one does not.
+Ends with 0 if every claim in the file holds, with 1 and the reason if one does not. It reads the data of a claim and
+its value; what else the file says, its statements among it, are words.
 """
 
-import hashlib
-import json
-import sys
+import hashlib as _hashlib
+import json as _json
+import sys as _sys
 
 
 {source}
 
 
-def main(path):
+def _once(pairs):
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a name comes twice")
+    return dict(pairs)
+
+
+def _main(path):
+    if hasattr(_sys, "set_int_max_str_digits"):
+        _sys.set_int_max_str_digits(0)
     with open(path, encoding="utf-8") as file:
-        certificate = json.load(file)
+        certificate = _json.load(file, object_pairs_hook=_once)
     digest = certificate.pop("digest")
-    text = json.dumps(certificate, sort_keys=True, separators=(",", ":"))
-    if digest != "sha256:" + hashlib.sha256(text.encode()).hexdigest():
+    text = _json.dumps(certificate, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    if digest != "sha256:" + _hashlib.sha256(text.encode()).hexdigest():
         raise ValueError("the digest is another one: the file was changed")
     if not certificate["claims"]:
         raise ValueError("it claims nothing")
     for claim in certificate["claims"]:
+        about = "".join(f", {{name}} = {{part}}" for name, part in claim["data"].items() if type(part) is int)
         value = {check}(claim["data"])
-        if value != claim["value"]:
+        if type(value) is not str or value != claim["value"]:
             raise ValueError(f"the value is {{value}} and not {{claim['value']}}")
-        print(ascii(claim["case"]), "holds, with the exact value", value)
+        print(ascii(claim["case"] + about), "holds, with the exact value", ascii(value)[1:-1])
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("say the name of a certificate file")
+    if len(_sys.argv) != 2:
+        _sys.exit("say the name of a certificate file")
     try:
-        main(sys.argv[1])
+        _main(_sys.argv[1])
     except Exception as error:
-        sys.exit("NOT valid: " + ascii(f"{{type(error).__name__}}: {{error}}")[1:-1])
+        _sys.exit("NOT valid: " + ascii(f"{{type(error).__name__}}: {{error}}")[1:-1])
 '''

@@ -4,7 +4,7 @@ A judge loads the problem by its path, runs programs (interpreted where they are
 scores plain data. Knows nothing of archives, mutators or the ledger.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from evolve.mutators.screening import looks, tuning_budget
 from evolve.mutators.tuner import Rules, substitute, tunable, tune
 from evolve.needs import zygote_for
 from evolve.programs_db.records import Evaluation, Status, Trial
-from evolve.proving import Proof, VerifyOrder, fresh_cases, prove
+from evolve.proving import Proof, VerifyOrder, fresh_cases, mark_of, prove
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Interpreted, Session
 from evolve.statement import Case, Problem
@@ -188,7 +188,10 @@ class Judge:
         proof = Proof()
         with self._start("program", job.source, self.problem.limits) as session:
             try:
-                cases = self._cases(job) if order.fresh is None else fresh_cases(self.problem, order.fresh)
+                cases: Sequence[Case] = self._cases(job)
+                if order.fresh is not None:
+                    cases = fresh_cases(self.scorer, order.fresh)
+                    proof = Proof(mark=mark_of(cases))
                 scored = self.scorer.run(session, cases, job.round, False, self._witness(job.source))
                 if order.prove:
                     proof = prove(self.scorer, session, cases, scored)

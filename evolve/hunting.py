@@ -1,9 +1,9 @@
 """Looks for wrong answers of a program: on the unseen cases, on those it has failed before, on cases drawn anew."""
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable
 
+from evolve.errors import ProblemError
 from evolve.fastcore.runner import Failure
 from evolve.fastcore.runner import Session as Jailed
 from evolve.fastcore.wire import TRUSTED, WireError, decode, encode
@@ -67,10 +67,15 @@ class Hunt:
         for text in kept:
             try:
                 inputs = decode(base64.b64decode(text, validate=True), TRUSTED)
-            except (WireError, binascii.Error) as error:
+                case = Case("known", inputs=inputs)
+            except (
+                WireError,
+                ValueError,
+                TypeError,
+                ProblemError,
+            ) as error:  # a ledger may come from anywhere
                 self.failed = f"a case that was kept cannot be read: {error}"
                 continue
-            case = Case("known", inputs=tuple(inputs))
             if fault := self._fault(case):
                 self._found(case, fault)
                 break

@@ -4,18 +4,21 @@ Every program is run jailed here, also one that a search has interpreted.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from evolve.certificate import Certificate
+from evolve.certificate import Certificate, sound
+from evolve.fastcore.wire import WireError, encode
+from evolve.fingerprint import digest
 from evolve.programs_db.records import Status
 from evolve.scoring import Scored, Scorer, Stopped
 from evolve.sessions import Session
 from evolve.statement import Case, Problem
 
-__all__ = ["AGREE", "Proof", "VerifyOrder", "agree", "fresh_cases", "prove"]
+__all__ = ["AGREE", "Proof", "VerifyOrder", "agree", "fresh_cases", "mark_of", "prove"]
 
 AGREE = 1e-9
 """Relative difference up to which two floats, reached in two ways, are the same figure."""
@@ -51,6 +54,7 @@ class Proof:
         counterexample: the simplest inputs that are answered wrong, for people.
         kept: the same, for a later hunt.
         failed: why something could not be established: the problem's own functions failed.
+        mark: of the cases, where they were drawn afresh, see `mark_of`.
     """
 
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
@@ -59,6 +63,7 @@ class Proof:
     counterexample: str = ""
     kept: str = ""
     failed: str = ""
+    mark: str = ""
 
 
 def agree(one: float, other: float) -> bool:
@@ -66,20 +71,55 @@ def agree(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=AGREE, abs_tol=1e-12)
 
 
-def fresh_cases(problem: Problem, seed: int) -> Sequence[Case]:
+def fresh_cases(scorer: Scorer, seed: int) -> Sequence[Case]:
     """New cases, drawn with a seed.
 
     Raises:
-        Stopped: the problem's `fresh` fails.
+        Stopped: the problem's `fresh` fails, takes too long, or draws what are no cases of the problem.
     """
-    assert problem.fresh is not None
-    try:
-        cases = list(problem.fresh(np.random.default_rng(seed)))
-    except Exception as error:  # noqa: BLE001 - it is the problem's own code
-        raise Stopped(Status.UNSCORABLE, f"fresh raised {type(error).__name__}: {error}") from None
-    if not cases or not all(isinstance(case, Case) for case in cases):
-        raise Stopped(Status.UNSCORABLE, "fresh must give a list of one Case or more")
+    problem = scorer.problem
+
+    def drawn(rng: np.random.Generator, _: Case) -> list[Case]:
+        assert problem.fresh is not None
+        return list(problem.fresh(rng))
+
+    with scorer.watching():
+        cases: list[Case] = scorer.trusted("fresh", drawn, np.random.default_rng(seed), Case("new"))
+    for wrong, mend in _mistakes(problem, cases):
+        if wrong:
+            raise Stopped(Status.UNSCORABLE, f"fresh must give {mend}")
     return cases
+
+
+def _mistakes(problem: Problem, cases: list[Case]) -> Iterator[tuple[bool, str]]:
+    yield not cases or not all(isinstance(case, Case) for case in cases), "a list of one Case or more"
+    names = [case.name for case in cases]
+    staged = {name for stage in problem.stages for name in stage.cases}
+    yield not all(isinstance(name, str) for name in names), "each case a name"
+    yield len(set(names)) != len(names), "each case a name of its own"
+    yield bool(staged & set(names)), "its cases other names than those of a stage, whose gate is for training"
+    if problem.form == "call":
+        yield not all(_plain(case.inputs) for case in cases), "cases whose inputs are plain data"
+        return
+    yield any(case.inputs for case in cases), f"no inputs: form {problem.form!r} gives a program no case"
+    grids = problem.grids()
+    yield any(case.grid not in grids for case in cases if case.grid), f"cases on the grids {', '.join(grids)}"
+
+
+def _plain(inputs: object) -> bool:
+    try:
+        encode(inputs)
+    except WireError:
+        return False
+    return True
+
+
+def mark_of(cases: Sequence[Case]) -> str:
+    """A hash of what cases ask, whatever they are called; "" where they hold something that has none."""
+    try:
+        return digest([(case.inputs, case.hidden, case.grid) for case in cases])
+    except Exception:  # noqa: BLE001 - `hidden` may be any object, also one that cannot be written
+        return ""
 
 
 def prove(scorer: Scorer, session: Session, cases: Sequence[Case], scored: Scored) -> Proof:
@@ -102,15 +142,18 @@ def prove(scorer: Scorer, session: Session, cases: Sequence[Case], scored: Score
     with scorer.watching():
         for case in (one for each in cases for one in scorer.repeated(each)):
             if problem.certify is not None:
-                made = scorer.trusted("certify", problem.certify, scored.outcomes[case.name], case)
-                if not isinstance(made, Certificate):
-                    told = f"case {case.name}: certify returned {type(made).__name__}, not a Certificate"
-                    raise Stopped(Status.UNSCORABLE, told)
-                certificates[case.name] = made
+                outcome = scored.outcomes[case.name]
+                certificates[case.name] = scorer.trusted(
+                    "certify", _certificate, problem.certify, outcome, case
+                )
             if problem.plain is not None:
                 outcome = scorer.outcome(session, case, tables, problem.plain)
                 plain[case.name] = _difference(scored.scores[case.name], scorer.score(outcome, case))
     return Proof(certificates, plain)
+
+
+def _certificate(certify: Callable[[Any, Case], Any], outcome: Any, case: Case) -> Certificate:
+    return sound(certify(outcome, case))
 
 
 def _difference(fast: Mapping[str, float], plain: Mapping[str, float]) -> str:

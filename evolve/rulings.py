@@ -100,10 +100,15 @@ def rule(
 
 
 def _kept(book: Reading) -> tuple[str, ...]:
-    """Cases that programs of this run were found to answer wrong, in the order of their finding."""
+    """Cases that programs of this run were found to answer wrong, in the order of their finding.
+
+    Only those of the problem as it is: before it was changed, it may have had other cases.
+    """
+    mark = book.fingerprint
     found = [
         finding["kept"]
         for one in book.rulings()
+        if one.fingerprint == mark
         for finding in one.evidence["findings"]
         if finding.get("kept")
     ]

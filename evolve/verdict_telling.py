@@ -16,8 +16,13 @@ _MARKS = {True: ("✓", "+", "green"), False: ("✗", "x", "red"), None: ("·", 
 
 def tell_verdict(console: Console, verdict: str, why: str) -> None:
     """One line: the verdict, and why."""
-    line = Text(f"verdict: {verdict}", style=STYLES.get(verdict, "yellow"))
-    console.print(line.append_text(safe(f" ({why})", 600, "dim")) if why else line, soft_wrap=True)
+    line = safe(f"verdict: {_line(verdict)}", style=STYLES.get(verdict, "yellow"))
+    console.print(line.append_text(safe(f" ({_line(why)})", 600, "dim")) if why else line, soft_wrap=True)
+
+
+def _line(text: str) -> str:
+    """One line of it: what a program wrote shall not look like a verdict of its own."""
+    return " ".join(text.split())
 
 
 def tell_findings(console: Console, findings: Sequence[Mapping[str, Any]]) -> None:
@@ -26,7 +31,9 @@ def tell_findings(console: Console, findings: Sequence[Mapping[str, Any]]) -> No
         fancy, plain, style = _MARKS[one["holds"]]
         mark = plain if is_ascii(console) else fancy
         console.print(
-            Text.assemble((f"{mark} ", style), (f"{one['name']:<12}", "cyan"), safe(one["words"], 900)),
+            Text.assemble(
+                (f"{mark} ", style), (f"{one['name']:<12}", "cyan"), safe(_line(one["words"]), 900)
+            ),
             soft_wrap=True,
         )
         for name, gain in one.get("against", {}).items():

@@ -6,24 +6,23 @@ Knows problems and jobs; knows no ledger. What it finds selects nothing: it flow
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from statistics import fmean
 from typing import Any
 
 from evolve import __version__
+from evolve.certificate import rounded
 from evolve.confirmation import Confirmation, ConfirmOrder
+from evolve.draws import flaw_of, told_of_draws
+from evolve.errors import UsageError
 from evolve.evaluator import Evaluator, Job, Judged
-from evolve.fastcore.stats import order_interval
 from evolve.programs_db.records import Status
-from evolve.proving import Proof, VerifyOrder, agree
+from evolve.proving import Proof, VerifyOrder, agree, mark_of
 from evolve.statement import Problem
 
 __all__ = ["VERIFIER", "Claim", "Finding", "Rules", "Verdict", "verify"]
 
 VERIFIER = f"evolve {__version__}"
-_CONFIDENCE = 0.95
 _PAIRS = 200
 
 
@@ -57,6 +56,12 @@ class Rules:
     draws: int = 20
     examples: int = 200
     known: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.draws < 6:
+            raise UsageError(f"draws is {self.draws}: at least 6; with fewer no interval holds anything")
+        if self.examples < 1 or not 0 <= self.seed < 2**63:
+            raise UsageError("examples must be at least 1, and seed a number from 0 to 2**63 - 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +139,12 @@ def _concluded(problem: Problem, claim: Claim, findings: Sequence[Finding]) -> t
     held = {one.name: one for one in findings if one.holds}
     if "certificate" in held:
         return "certified", held["certificate"].words
+    left = [one for one in findings if one.holds is None and (one.name != "unseen" or "failures" in one.data)]
+    if left:  # what was to be checked and could not be leaves the claim open, whatever else holds
+        return "unverified", left[0].words
     for name in ("timing", "fresh"):
         if name in held:
             return "confirmed", held[name].words
-    deciding = ("rerun", "timing", "fresh")
-    left = [one for one in findings if one.holds is None and one.name in deciding]
-    if left:
-        return "unverified", left[0].words
     if claim.source == problem.block:
         return "unverified", "it is the seed program"
     return "unverified", "the problem has neither a certificate nor fresh cases to hold it against"
@@ -178,13 +182,27 @@ class _Verification:
         return [_raced(self.claim, judged.confirmation, judged.evaluation.objective)]
 
     async def _judged(self, jobs: Iterable[Job]) -> list[Judged]:
-        return list(await asyncio.gather(*(self.evaluator.evaluate(job) for job in jobs)))
+        """Judge programs; one that was too slow is asked once more, by itself: the machine may have been busy."""
+        jobs = list(jobs)
+        judged = list(await asyncio.gather(*(self.evaluator.evaluate(job) for job in jobs)))
+        for place, job in enumerate(jobs):
+            if judged[place].evaluation.status is Status.TIMEOUT and job.confirm is None:
+                judged[place] = await self.evaluator.evaluate(job)
+                if judged[place].evaluation.status is Status.TIMEOUT:
+                    break  # it is slow
+        return judged
 
     def _rerun(self, judged: Judged) -> Finding:
         evaluation, known = judged.evaluation, self.claim.value
         data = {"value": evaluation.objective, "recorded": known}
         if evaluation.status is not Status.OK:
             told = f"{evaluation.status}: {evaluation.message}"
+            if (
+                evaluation.status is Status.TIMEOUT and known is not None
+            ):  # it was in time once: no rule is broken
+                return Finding(
+                    "rerun", None, f"run again, twice, it ends as {told}; is the machine busy?", data
+                )
             return Finding("rerun", _blamed(told), f"run again, it ends as {told}", data)
         assert evaluation.objective is not None
         if self.problem.repeats > 1:
@@ -212,7 +230,7 @@ class _Verification:
             if not one.valid:
                 return [Finding("certificate", False, f"case {case}: {one.statement}", data)]
             scored = judged.evaluation.scores[case][name]
-            if not _worth(one.value, scored):
+            if not agree(rounded(one.value), scored):
                 told = f"case {case}: score says {scored!r}, the certificate {one.value}"
                 return [Finding("certificate", False, told, data)]
         statements = [one.statement for one in proof.certificates.values()]
@@ -232,12 +250,12 @@ class _Verification:
     def _properties(self, proof: Proof) -> list[Finding]:
         if self.problem.strategy is None and not self.rules.known:
             return []
-        if proof.failed:
-            return [Finding("properties", None, proof.failed)]
         if proof.wrong:
             told = f"{next(iter(proof.wrong.values()))}; the smallest such case: {proof.counterexample}"
             kept = {"counterexample": proof.counterexample, "kept": proof.kept}
             return [Finding("properties", False, told, kept)]
+        if proof.failed:
+            return [Finding("properties", None, proof.failed)]
         return [Finding("properties", True, f"right on {self.rules.examples} cases that were drawn afresh")]
 
     async def _unseen(self) -> list[Finding]:
@@ -259,108 +277,64 @@ class _Verification:
 
     async def _fresh(self) -> list[Finding]:
         """New cases, drawn with seeds that did not exist before, beside the seed program and the baselines."""
-        problem, rules, value = self.problem, self.rules, self.claim.value
+        problem, claim = self.problem, self.claim
         if problem.fresh is None and problem.repeats < 2:
             return []
-        others = {"seed program": problem.block, **problem.baselines}
-        values = {"": await self._drawn(self.claim.source)}
-        for name, source in others.items():
-            values[name] = await self._drawn(source)
-        wrong = next((one for one in values[""] if isinstance(one, str)), None)
-        if wrong is not None:
-            return [Finding("fresh", _blamed(wrong), f"on fresh cases: {wrong}", {"draws": rules.draws})]
-        mine = [one for one in values[""] if isinstance(one, float)]
-        against = {
-            name: _gain(problem, mine, theirs) for name, theirs in values.items() if name and _all(theirs)
-        }
-        data = {
-            "draws": rules.draws,
-            "mean": fmean(mine),
-            "lowest": min(mine),
-            "highest": max(mine),
-            "against": against,
-            "lucky": value is not None and all(problem.objective.better(value, one) for one in mine),
-        }
-        return [_fresh_finding(problem, self.claim, data)]
+        order, *orders = self._orders()
+        (first,) = await self._judged([order(claim.source)])
+        if _blamed(told := _told(first)) is None:  # nor would it score others
+            return [Finding("fresh", None, f"on fresh cases: {told}", {"draws": self.rules.draws})]
+        judged = [first, *await self._judged([one(claim.source) for one in orders])]
+        values = {"": [_told(one) for one in judged]}
+        for name, source in {"seed program": problem.block, **problem.baselines}.items():
+            values[name] = [
+                _told(one) for one in await self._judged([one(source) for one in (order, *orders)])
+            ]
+        marks = [one.proof.mark for one in judged if one.proof and one.proof.mark]
+        holds, words, data = told_of_draws(problem, claim.value, claim.seed_value, values)
+        if holds is not None and (flaw := flaw_of(marks, mark_of(problem.cases))):
+            holds, words = None, f"{words}; but {flaw}"
+        return [Finding("fresh", holds, words, {"draws": self.rules.draws, **data})]
 
-    async def _drawn(self, source: str) -> list[float | str]:
-        """The objective for each draw, or what went wrong."""
-        jobs = []
-        for draw in range(self.rules.draws):
-            seed = (self.rules.seed + draw) % 2**63
-            order = VerifyOrder(fresh=seed if self.problem.fresh is not None else None)
-            jobs.append(Job(source, round=2 + draw if self.problem.fresh is None else 0, verify=order))
-        return [
-            f"{one.evaluation.status}: {one.evaluation.message}"
-            if one.evaluation.objective is None
-            else one.evaluation.objective
-            for one in await self._judged(jobs)
-        ]
+    def _orders(self) -> list[Callable[[str], Job]]:
+        """What to ask for each draw: new cases, or, where there is none to draw them, new seeds for the repeats."""
+        seed, problem = self.rules.seed, self.problem
+        first = 2 + seed % (2**30 // problem.repeats)  # of the rounds; seeds stay within 32 bits
+
+        def order(draw: int) -> Callable[[str], Job]:
+            if problem.fresh is None:
+                return lambda source: Job(source, round=first + draw, verify=VerifyOrder())
+            return lambda source: Job(source, verify=VerifyOrder(fresh=(seed + draw) % 2**63))
+
+        return [order(draw) for draw in range(self.rules.draws)]
 
 
-def _blamed(failure: str) -> bool | None:
-    """False where the program has failed; None where the problem's own functions have."""
+def _told(judged: Judged) -> float | str:
+    """The objective, or what went wrong."""
+    evaluation = judged.evaluation
+    return (
+        f"{evaluation.status}: {evaluation.message}" if evaluation.objective is None else evaluation.objective
+    )
+
+
+def _blamed(failure: float | str) -> bool | None:
+    """False where the program has failed; None where the problem's own functions have; True where nothing has."""
+    if not isinstance(failure, str):
+        return True
     return None if failure.startswith(f"{Status.UNSCORABLE}:") else False
-
-
-def _all(values: Sequence[float | str]) -> bool:
-    return all(isinstance(value, float) for value in values)
-
-
-def _worth(certified: str, scored: float) -> bool:
-    """Whether an exact value is what `score` says, up to the rounding of its float."""
-    try:
-        return agree(float(Fraction(certified)), scored)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return False
-
-
-def _gain(problem: Problem, mine: Sequence[float], theirs: Sequence[Any]) -> dict[str, Any]:
-    """By how much a program is better than another on the same draws.
-
-    The interval holds the median of the paired differences, whatever their distribution: order statistics, see
-    `fastcore.stats.order_interval`.
-    """
-    sign = 1.0 if problem.objective.direction == "max" else -1.0
-    gains = [sign * (one - other) for one, other in zip(mine, theirs, strict=True)]
-    low, high = order_interval(gains, _CONFIDENCE)
-    return {"mean": fmean(theirs), "gain": fmean(gains), "low": low, "high": high, "better": low > 0.0}
-
-
-def _fresh_finding(problem: Problem, claim: Claim, data: Mapping[str, Any]) -> Finding:
-    seed = data["against"].get("seed program")
-    told = (
-        f"on {data['draws']} fresh draws {problem.objective.name} is {data['mean']:.6g} "
-        f"({data['lowest']:.6g} to {data['highest']:.6g})"
-    )
-    if data["lucky"]:
-        told += f", always worse than on the training cases ({claim.value:.6g})"
-    if seed is None:
-        return Finding("fresh", None, f"{told}; the seed program does not score there", data)
-    told += (
-        f", that of the seed program {seed['mean']:.6g}: better by {seed['gain']:.4g} "
-        f"[{seed['low']:.4g}, {seed['high']:.4g}]"
-    )
-    if seed["better"]:
-        return Finding("fresh", True, told, data)
-    if seed["high"] < 0.0:
-        claimed = claim.value is not None and claim.seed_value is not None
-        claimed = claimed and problem.objective.better(claim.value or 0.0, claim.seed_value or 0.0)
-        return Finding("fresh", False if claimed else None, f"{told}, so it is worse", data)
-    return Finding("fresh", None, f"{told}, which settles nothing", data)
 
 
 def _raced(claim: Claim, found: Confirmation, value: float | None) -> Finding:
     """What a confirmation of a speed says."""
     data = {**found.as_dict(), "value": value}
-    if found.failed:
-        return Finding("timing", None, found.failed, data)
     if found.wrong:
         kind, why = next(iter(found.wrong.items()))
         told = f"{kind}: {why}"
         if found.counterexample:
             told += f"; the smallest such case: {found.counterexample}"
         return Finding("timing", False, told, data)
+    if found.failed:
+        return Finding("timing", None, found.failed, data)
     result = found.result or {}
     high = "?" if result["high"] is None else f"{result['high']:.3f}"
     told = (

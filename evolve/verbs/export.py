@@ -2,12 +2,13 @@
 
 import argparse
 import ast
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evolve import __version__ as version
-from evolve.certificate import script, signed
+from evolve.certificate import Checker, certified, script, signed
 from evolve.errors import EvolveError, ProblemError, UsageError
 from evolve.handle import Run
 from evolve.module import Origin, module_text
@@ -82,6 +83,16 @@ def _may_write(path: Path, force: bool) -> None:
         raise UsageError(f"{path}: there is no folder {path.parent}; make it")
 
 
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: what a full disk cuts short would be in the way of the next try."""
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _module(book: Ledger, run_: Run, number: int, args: argparse.Namespace) -> int:
     record = program_record(book, number, book.fingerprint)
     text = module_text(record["source"], _origin(book, run_, record))
@@ -117,6 +128,7 @@ def _certificate(book: Ledger, run_: Run, args: argparse.Namespace, best: str) -
     if problem.check is None:
         raise UsageError(f"problem {run_.problem!r} has no check=, so nobody could check its certificates")
     (found,) = (one for one in said[-1].evidence["findings"] if one["name"] == "certificate")
+    _still_holds(run_, problem.check, found["certificates"])
     claims = {
         "problem": run_.problem,
         "parameters": run_.parameters,
@@ -128,14 +140,34 @@ def _certificate(book: Ledger, run_: Run, args: argparse.Namespace, best: str) -
     }
     path = Path(args.output or f"{run_.problem}_{program.removeprefix('b2:')[:8]}.certificate.json")
     checker = path.with_name(f"check_{run_.problem}.py")
+    if args.output == "-" or path == checker:
+        raise UsageError(f"-o {args.output}: two files are written; give another name for the certificate")
     text = script(problem.check, run_.problem, version)
     if not (checker.is_file() and checker.read_text(encoding="utf-8") == text):
         _may_write(checker, args.force)
     _may_write(path, args.force)
-    path.write_text(signed(claims), encoding="utf-8")
-    checker.write_text(text, encoding="utf-8")
+    for place, words in ((checker, text), (path, signed(claims))):
+        _write(place, words)
     _done(args, {"file": str(path), "checker": str(checker), "format": "certificate", "program": program})
     return 0
+
+
+def _still_holds(run_: Run, check: Checker, certificates: Mapping[str, Any]) -> None:
+    """Ask the checker that is to be handed out: the problem file may have changed since the verdict."""
+    for case, one in certificates.items():
+        try:
+            now = certified(check, one["data"], "{value}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the problem's own code
+            why = f"check raised {type(error).__name__}: {error}"
+        else:
+            why = (
+                "" if now.valid and now.value == one["value"] else f"check says {now.value or now.statement}"
+            )
+        if why:
+            raise NothingFound(
+                f"{run_.ledger}: the problem file has changed since the verdict: of case {clean(case, 60)} its "
+                f"{clean(why, 300)}; say evolve verify {run_.ledger.name}"
+            )
 
 
 def print_text(text: str) -> None:

@@ -85,6 +85,7 @@ def _show(ruled: Ruled) -> None:
     if before is not None and before.verdict != verdict.verdict:
         day = datetime.fromtimestamp(before.at, UTC).date().isoformat()
         told = f"it was {before.verdict} on {day} ({before.verifier}): {before.evidence['why']}"
+        told = " ".join(told.split())
         console.print(safe(f"this has changed: {told}", 700, "bold yellow"), soft_wrap=True)
     console.print(
         safe(
