@@ -16,8 +16,9 @@ the grid of all levels, as numpy arrays that broadcast: age (A, 1, 1), uses (1, 
 `slots`; a fixed simulator does the rest. So the program never meets a trace: it can neither look ahead nor keep notes.
 
 The objective is the number of misses over the fewest possible, by Belady's rule, which knows the future; mean over
-traces. There are four kinds: requests of steady popularity (zipf), a loop over more pages than there are slots, mixed
-with others (loop), a popular set with runs of pages that never come again (scan), and popularity that changes (shift).
+traces. There are five kinds: requests of steady popularity (zipf), a loop over more pages than there are slots, mixed
+with others (loop), a popular set with runs of pages that never come again (scan), popularity that changes (shift), and
+stretches of these one after another (phases).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evolve import Case, Grid, Measure, Objective, Primitive, Problem, Reference, Stage, problem
-from evolve.fastcore.kernels.cache import Replay, fewest_misses, levels, replay
+from evolve.fastcore.kernels.cache import Replay, fewest_misses, replay
+from evolve.fastcore.kernels.levels import levels
 
 # EVOLVE-BLOCK-START
 import numpy as np
@@ -96,15 +98,25 @@ def shift(rng: np.random.Generator, slots: int, count: int) -> Ints:
     return ranks
 
 
-def mixed(rng: np.random.Generator, slots: int, count: int) -> Ints:
-    """Six stretches, each of one of the four kinds, over pages of its own; and a walk among neighbours."""
-    kinds = [KINDS[int(kind)] for kind in rng.integers(0, len(KINDS), 5)]
-    parts = [kind(rng, slots, count // 6) + place * 10 * count for place, kind in enumerate(kinds)]
-    steps = rng.integers(-2, 3, count - sum(map(len, parts))) * rng.integers(1, slots)
-    return np.concatenate([*parts, 60 * count + np.cumsum(steps) % (8 * slots)])
+def phases(rng: np.random.Generator, slots: int, count: int) -> Ints:
+    """Five to nine stretches, each of one of the kinds above, over pages of its own."""
+    ends = np.append(np.sort(rng.integers(1, count, int(rng.integers(4, 9)))), count)
+    kinds = (zipf, loop, scan, shift)
+    parts = [
+        kinds[int(rng.integers(4))](rng, slots, length) + 100 * count * place
+        for place, length in enumerate(np.diff(ends, prepend=0).tolist())
+    ]
+    return np.unique(np.concatenate(parts), return_inverse=True)[1].ravel()
 
 
-KINDS: Sequence[Callable[[np.random.Generator, int, int], Ints]] = (zipf, loop, scan, shift)
+def walk(rng: np.random.Generator, slots: int, count: int) -> Ints:
+    """Steps of up to two pages to and fro on a ring of eight times as many pages as slots, and now and then a leap."""
+    pages = 8 * slots
+    leaps = np.where(rng.random(count) < 0.02, rng.integers(0, pages, count), 0)
+    return np.cumsum(rng.integers(-2, 3, count) + leaps) % pages
+
+
+KINDS: Sequence[Callable[[np.random.Generator, int, int], Ints]] = (zipf, loop, scan, shift, phases)
 
 
 def simulate(table: npt.NDArray[np.float64], case: Case) -> Replay:
@@ -198,19 +210,24 @@ def _case(name: str, seed: Sequence[int], kind: Callable[..., Ints], slots: int,
 
 
 @problem
-def cache_eviction(slots: int = 32, requests: int = 6000) -> Problem:
+def cache_eviction(slots: int = 32, requests: int = 5000) -> Problem:
     """Eviction from a cache by a priority for each page in it."""
     if slots < 4 or requests < 100 * slots:
         raise ValueError(f"{slots} slots and {requests} requests; at least 4, and 100 requests a slot")
     small, large, huge = slots, 3 * slots, 8 * slots
-    train = [_case("train", [11, 0], kind, size, requests) for size in (small, large) for kind in KINDS]
+    sizes = (small, small, large)
+    train = [
+        _case("train", [11, place], kind, size, requests)
+        for place, size in enumerate(sizes)
+        for kind in KINDS
+    ]
     return Problem(
         entry="priority",
         form="table",
         grid={f"s{size}": _grid(size) for size in (slots // 2, small, 2 * slots, large, huge)},
         cases=train,
         # The small cache tells a hopeless policy, and is enough to tune constants on.
-        stages=[Stage(tuple(case.name for case in train[: len(KINDS)]), gate=3.0)],
+        stages=[Stage(tuple(case.name for case in train[: 2 * len(KINDS)]), gate=3.0)],
         simulate=simulate,
         plain=plain,
         score=score,
@@ -221,7 +238,7 @@ def cache_eviction(slots: int = 32, requests: int = 6000) -> Problem:
                 _case("same", [12, seed], kind, size, requests)
                 for size in (small, large)
                 for kind in KINDS
-                for seed in range(3)
+                for seed in range(2)
             ],
             "other_sizes": [
                 _case("sizes", [13, seed], kind, size, count)
@@ -229,11 +246,11 @@ def cache_eviction(slots: int = 32, requests: int = 6000) -> Problem:
                 for kind in KINDS
                 for seed in range(2)
             ],
-            "mixed": [_case("mixed", [14, seed], mixed, 2 * slots, 2 * requests) for seed in range(8)],
+            "walk": [_case("walk", [14, seed], walk, 2 * slots, requests) for seed in range(8)],
         },
         fresh=lambda rng: [
             _case("fresh", [int(rng.integers(2**31))], kind, size, requests)
-            for size in (small, large)
+            for size in sizes
             for kind in KINDS
         ],
         primitives=[

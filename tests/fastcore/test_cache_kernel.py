@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.fastcore.kernels.cache import Replay, fewest_misses, level_of, levels, replay
+from evolve.fastcore.kernels.cache import Replay, fewest_misses, replay
+from evolve.fastcore.kernels.levels import levels
 
 GRADES = levels(12), levels(9), levels(24, steps=2)
 SHAPE = tuple(map(len, GRADES))
@@ -84,12 +85,6 @@ def test_no_table_beats_belady(pages, slots, seed):
     assert replay(table, array(pages), slots, GRADES).misses >= fewest_misses(array(pages), slots)
 
 
-def test_levels_are_exact_up_to_eight_and_then_some_a_doubling():
-    assert levels(32).tolist() == [*range(1, 9), 10, 12, 14, 16, 20, 24, 28, 32]
-    assert levels(33, steps=2).tolist() == [*range(1, 9), 12, 16, 24, 32]
-    assert level_of(levels(12), 15).tolist() == [0, *range(8), 7, 8, 8, 9, 9, 9, 9]
-
-
 def test_a_trace_and_a_table_that_cannot_be_written_are_served():
     pages, table = array([0, 1, 2, 0]), np.zeros(SHAPE)
     pages.flags.writeable = table.flags.writeable = False
@@ -104,6 +99,3 @@ def test_what_does_not_fit_is_an_error():
         replay(np.zeros(SHAPE), array([0]), 0, GRADES)
     with pytest.raises(ValueError, match="page -1"):
         fewest_misses(array([0, -1]), 1)
-    for most, steps in ((7, 4), (8, 3), (8, 16)):
-        with pytest.raises(ValueError, match="levels up to"):
-            levels(most, steps)
