@@ -34,6 +34,7 @@ SHIPPED = [
     "cache_eviction",
     "capset",
     "circle_packing",
+    "maxsat_flip",
     "memory_rule",
     "online_bin_packing",
     "tsp_guide",

@@ -22,6 +22,7 @@ SEEDS = {
     "sorting_network": 28.013,
     "cache_eviction": 1.838,
     "tsp_guide": 1.228,
+    "maxsat_flip": 3.316,
 }
 
 
@@ -61,7 +62,7 @@ def test_measures_of_the_seed_lie_inside_their_bounds(judge):
 
 
 @pytest.mark.parametrize(  # the others have no randomness
-    "name", ["online_bin_packing", "memory_rule", "cache_eviction", "tsp_guide"]
+    "name", ["online_bin_packing", "memory_rule", "cache_eviction", "tsp_guide", "maxsat_flip"]
 )
 def test_fresh_cases_differ_from_the_shipped_ones_and_score(name):
     problem = load(name)
