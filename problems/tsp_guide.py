@@ -104,28 +104,27 @@ def simulate(table: npt.NDArray[np.float64], case: Case) -> tuple[Ints, int]:
 def plain(table: npt.NDArray[np.float64], case: Case) -> tuple[Ints, int]:
     """The same, with no cleverness."""
     points = case.hidden.points.tolist()
-
-    def apart(a: int, b: int) -> int:
-        squares = sum((x - y) ** 2 for x, y in zip(points[a], points[b], strict=True))
-        return (isqrt(4 * squares) + 1) // 2
-
-    def level(length: int, grades: Ints) -> int:
-        return int(sum(grade * unit <= 100 * length * len(points) for grade in grades)) - 1
-
     cities = range(len(points))
-    unit = max(1, sum(min(apart(a, b) for b in cities if b != a) for a in cities))
+    squares = [[(x - u) ** 2 + (y - v) ** 2 for u, v in points] for x, y in points]
+    apart = [[(isqrt(4 * square) + 1) // 2 for square in row] for row in squares]
+    unit = max(1, sum(min(row[:city] + row[city + 1 :]) for city, row in enumerate(apart)))
+
+    def level(length: int, grades: list[int]) -> int:
+        return sum(grade * unit <= 100 * length * len(points) for grade in grades) - 1
+
+    steps, lonelies = AXES.step.tolist(), AXES.lonely.tolist()
     here, tour, skips = 0, [0], 0
     while len(tour) < len(points):
         free = [city for city in cities if city not in tour]
         ranked = []
         for city in free:
-            length = apart(here, city)
-            beyond = sorted(apart(city, other) for other in free if other != city)
-            lonely = beyond[1] if len(beyond) > 1 else apart(city, 0)
-            out = (apart(city, 0) - apart(here, 0) + length) / (2 * length) if length else 0.5
+            length, home = apart[here][city], apart[city][0]
+            beyond = sorted(apart[city][other] for other in free if other != city)
+            lonely = beyond[1] if len(beyond) > 1 else home
+            out = (home - apart[here][0] + length) / (2 * length) if length else 0.5
             eighths = int(16 * min(max(out, 0), 1) + 0.5)
             fifth = 5 * len(free) // len(points)
-            place = level(length, AXES.step), eighths, level(lonely, AXES.lonely), fifth
+            place = level(length, steps), eighths, level(lonely, lonelies), fifth
             ranked.append((-float(table[place]), length, city))
         skips += min(ranked)[1] > min(length for _, length, _ in ranked)
         here = min(ranked)[2]
