@@ -10,6 +10,7 @@ from evolve.loader import load
 # What the rest of a case would look like: a stream of items, of requests, of keys over time.
 LOOKS = {
     "online_bin_packing": "thing.ndim == 1 and thing.size >= 1000",
+    "cache_eviction": "thing.ndim == 1 and thing.size >= 1000",
     "memory_rule": "thing.ndim == 4",
 }
 WALK = """
