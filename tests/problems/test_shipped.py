@@ -21,6 +21,7 @@ SEEDS = {
     "circle_packing": 0.940,
     "sorting_network": 28.013,
     "autocorr1": 2.0,
+    "erdos_overlap": 0.5,
 }
 
 
