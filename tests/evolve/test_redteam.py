@@ -37,6 +37,7 @@ SHIPPED = [
     "erdos_overlap",
     "memory_rule",
     "online_bin_packing",
+    "sumdiff",
 ]
 
 

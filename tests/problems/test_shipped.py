@@ -22,6 +22,7 @@ SEEDS = {
     "sorting_network": 28.013,
     "autocorr1": 2.0,
     "erdos_overlap": 0.5,
+    "sumdiff": 1.079,
 }
 
 
