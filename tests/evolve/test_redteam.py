@@ -31,12 +31,15 @@ SHOWN = FILES[-1]["SHOWN"]
 IMPORTS = "from evolve import Integer, Plain, Sequence, Text\n"
 CRASHES = "a crash of the process"  # not in the process of the tests
 SHIPPED = [
+    "autocorr1",
     "cache_eviction",
     "capset",
     "circle_packing",
+    "erdos_overlap",
     "maxsat_flip",
     "memory_rule",
     "online_bin_packing",
+    "sumdiff",
     "tsp_guide",
 ]
 

@@ -23,6 +23,9 @@ SEEDS = {
     "cache_eviction": 1.838,
     "tsp_guide": 1.228,
     "maxsat_flip": 3.316,
+    "autocorr1": 2.0,
+    "erdos_overlap": 0.5,
+    "sumdiff": 1.079,
 }
 
 
