@@ -26,6 +26,8 @@ SEEDS = {
     "autocorr1": 2.0,
     "erdos_overlap": 0.5,
     "sumdiff": 1.079,
+    "kissing": 107,
+    "matmul_rank": 27.081,
 }
 
 
