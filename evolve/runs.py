@@ -28,6 +28,7 @@ from evolve.finals import Finals, score_finals
 from evolve.fingerprint import fingerprint
 from evolve.handle import Run
 from evolve.llm.dials import Dials
+from evolve.llm.pool import Notice
 from evolve.loader import load, loading
 from evolve.lockstep import Lockstep
 from evolve.mutators.llm import ModelMutator
@@ -270,6 +271,8 @@ async def _drive(session: _Session, prepared: dict[int, Pending], restored: Rest
         finals = None
         if why == "budget" and best is not None:
             claim = Claim(best.program.source, best.objective, seed_value(session.book))
+            if options.notices is not None:
+                options.notices(Notice("verifying", "", "the budget is spent; what was found is verified"))
             scoring = asyncio.ensure_future(score_finals(evaluator, session.problem, claim))
             with signals(scoring.cancel):
                 try:
