@@ -50,6 +50,20 @@ def simulate(table: npt.NDArray[np.float64], case: Case) -> tuple[npt.NDArray[np
     return cap, len(np.unique(table))
 
 
+def plain(table: npt.NDArray[np.float64], case: Case) -> tuple[npt.NDArray[np.int64], int]:
+    """The same cap, straight from the rules: of two chosen vectors the third of their line is taken out."""
+    n = case.hidden
+    words = [tuple(index // 3**place % 3 for place in reversed(range(n))) for index in range(3**n)]
+    chosen: list[int] = []
+    blocked = set()
+    for index in sorted(range(3**n), key=lambda index: (-table[index], index)):
+        if words[index] not in blocked:
+            for other in chosen:
+                blocked.add(tuple(-(x + y) % 3 for x, y in zip(words[index], words[other], strict=True)))
+            chosen.append(index)
+    return np.array(chosen), len(set(table.tolist()))
+
+
 def score(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> dict[str, float]:
     """Size; mean share of zero coordinates among the chosen; number of levels of priority, by its logarithm."""
     cap, levels = outcome
@@ -131,6 +145,7 @@ def capset(n: int = 6) -> Problem:
         grid={f"n{m}": Grid((vectors(m), m), shape=(3**m,)) for m in dimensions},
         cases=[Case(f"n{n}", hidden=n, grid=f"n{n}")],
         simulate=simulate,
+        plain=plain,
         score=score,
         certify=certify,
         check=check,

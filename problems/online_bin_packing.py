@@ -14,6 +14,7 @@ The program is evaluated once, on a grid of all legal pairs (item, remaining), a
 simulator does the rest. So the program never meets an instance, and cannot look ahead.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -97,6 +98,27 @@ class Packer:
         return packing
 
 
+def plain(table: npt.NDArray[np.float64], case: Case) -> Packing:
+    """The same packing, straight from the rules."""
+    stream: Stream = case.hidden
+    item, remaining = legal_pairs(stream.capacity)
+    priority = dict(zip(zip(item.tolist(), remaining.tolist(), strict=True), table.tolist(), strict=True))
+    rooms: Counter[int] = Counter()  # open bins by the room that they have left
+    early = 0
+    for size in stream.items.tolist():
+        fitting = [room for room in +rooms if room >= size]
+        best = max(fitting, key=lambda room: (priority[size, room], -room), default=stream.capacity)
+        fresh = priority[size, stream.capacity]
+        if not fitting or priority[size, best] < fresh or priority[size, best] == -np.inf:
+            early += bool(fitting)
+            best = stream.capacity
+        else:
+            rooms[best] -= 1
+        rooms[best - size] += 1
+    bins = rooms.total()
+    return Packing(bins, rooms[0], bins - rooms[0], early)
+
+
 def score(packing: Packing, case: Case) -> dict[str, float]:
     """Excess over L1 in percent; how the waste is spread; how often a fresh bin was opened early."""
     stream: Stream = case.hidden
@@ -146,6 +168,7 @@ def online_bin_packing(instances: int = 4, items: int = 5000) -> Problem:
         # Two instances tell a hopeless policy, and are enough to tune constants on.
         stages=[Stage(("train_0", "train_1"), gate=20.0)] if instances > 2 else [],
         simulate=Packer(),
+        plain=plain,
         score=score,
         objective=Objective("excess", "min", "%"),
         measures=[Measure("full", 0.0, 1.0, bins=16), Measure("early", 0.0, 1.0, bins=16)],

@@ -18,6 +18,7 @@ The seed adds the comparators of bubble sort. A policy that was fitted to one n 
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,31 @@ def priority(i, j, a, b, n):
 def simulate(table: npt.NDArray[np.float64], case: Case) -> npt.NDArray[np.int64]:
     """The network that the priorities give, (k, 2)."""
     return greedy_network(table, case.hidden)
+
+
+def plain(table: npt.NDArray[np.float64], case: Case) -> npt.NDArray[np.int64]:
+    """The same network, straight from the rules, with the set of what all vectors of zeros and ones have become."""
+    n, last = case.hidden, table.shape[1] - 1
+    vectors = {tuple(number >> wire & 1 for wire in range(n)) for number in range(2**n)}
+    layers, network = [0] * n, []
+    while True:
+        working = [
+            (table[row, min(layers[i], last), min(layers[j], last)], -row, i, j)
+            for row, (i, j) in enumerate(combinations(range(n), 2))
+            if any(vector[i] > vector[j] for vector in vectors)
+        ]
+        if not working:
+            return np.array(network).reshape(-1, 2)
+        _, _, i, j = max(working)
+        layers[i] = layers[j] = max(layers[i], layers[j]) + 1
+        network.append((i, j))
+        vectors = {_exchanged(vector, i, j) for vector in vectors}
+
+
+def _exchanged(vector: tuple[int, ...], i: int, j: int) -> tuple[int, ...]:
+    wires = list(vector)
+    wires[i], wires[j] = min(vector[i], vector[j]), max(vector[i], vector[j])
+    return tuple(wires)
 
 
 def score(network: npt.NDArray[np.int64], case: Case) -> dict[str, float]:
@@ -173,6 +199,7 @@ def sorting_network(n: int = 8) -> Problem:
         grid={f"n{m}": _grid(m) for m in sizes},
         cases=[Case(f"n{n}", hidden=n, grid=f"n{n}")],
         simulate=simulate,
+        plain=plain,
         score=score,
         certify=certify,
         check=check,
