@@ -60,7 +60,8 @@ def plain(table: npt.NDArray[np.float64], case: Case) -> npt.NDArray[np.int64]:
     """The same network, straight from the rules, with the set of what all vectors of zeros and ones have become."""
     n, last = case.hidden, table.shape[1] - 1
     vectors = {tuple(number >> wire & 1 for wire in range(n)) for number in range(2**n)}
-    layers, network = [0] * n, []
+    layers = [0] * n
+    network: list[tuple[int, int]] = []
     while True:
         working = [
             (table[row, min(layers[i], last), min(layers[j], last)], -row, i, j)
