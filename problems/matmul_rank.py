@@ -19,7 +19,8 @@ term always is. Several walks are made, with lots of their own; the best scheme 
 and w - z has d; t tenths of the walk have passed since a term was saved. All are whole numbers, a to d from 1 to 9, t
 from 0 to 9. It is evaluated once, on arrays that broadcast to (9, 9, 9, 9, 10); 0 and less is never, 1 and more always.
 
-The seed lets pass what makes terms sparser, which nothing does at the start.
+The seed lets pass what makes terms sparser, which nothing does at the start. A scheme is worth what it is, however it
+was met; what a policy is worth, walks with other lots say: they are the fresh cases.
 """
 
 from collections.abc import Sequence

@@ -150,7 +150,7 @@ def preference(makes, breaks, age, n):
     return -40.0 * breaks
 """
 
-# Balint and Schoening, SAT 2012: (0.9 + breaks)^-2.06, their setting for clauses of three literals.
+# Balint and Schoening, SAT 2012: (0.9 + breaks)^-2.06, what their solver takes for clauses of three literals.
 PROBSAT = """
 import numpy as np
 

@@ -12,11 +12,11 @@ of the highest `priority(step, out, lonely, left)` (of equals the nearest; a pri
 
 Distances are Euclidean, rounded to whole numbers. Step and lonely are given in units of the mean distance of a city to
 its nearest one, and rounded down to a level: tenths up to 3, quarters up to 6, then 7, 8, 10, 12, 16, 24, 32; lonely
-only quarters up to 4, then 5, 6, 8, 12. Out is rounded to the nearest eighth. Left is given as 0.1, 0.3, 0.5, 0.7 or
+only quarters up to 4, then 5, 6, 8, 12. Out is rounded to the nearest quarter. Left is given as 0.1, 0.3, 0.5, 0.7 or
 0.9, the middle of the fifth that it lies in. The program is evaluated once, on the grid of all levels, as numpy arrays
 that broadcast, of shapes (S, 1, 1, 1), (O, 1, 1), (L, 1) and (5,). It never meets a map.
 
-The objective is the length of the trip over the length of one found by a long local search (2-opt and Or-opt, with 50
+The objective is the length of the trip over the length of one found by a long local search (2-opt and Or-opt, with 30
 kicks a city), mean over maps of 50, 100 and 200 cities that lie evenly at random in a square.
 """
 
@@ -54,7 +54,7 @@ Ints = npt.NDArray[np.int64]
 AXES = Axes(
     step=np.array([*range(0, 300, 10), *range(300, 600, 25), 600, 700, 800, 1000, 1200, 1600, 2400, 3200]),
     lonely=np.array([*range(0, 400, 25), 400, 500, 600, 800, 1200]),
-    out=17,
+    out=9,
     left=5,
 )
 SIDE = 10_000
@@ -80,7 +80,7 @@ class Map:
     def yardstick(self) -> int:
         """Length of the trip that the long local search finds."""
         count = len(self.points)
-        draws = np.random.default_rng(count).integers(0, 2**31, (50 * count, 3))
+        draws = np.random.default_rng(count).integers(0, 2**31, (30 * count, 3))
         return tour_length(self.between, searched_tour(self.between, draws))
 
 
@@ -122,9 +122,9 @@ def plain(table: npt.NDArray[np.float64], case: Case) -> tuple[Ints, int]:
             beyond = sorted(apart[city][other] for other in free if other != city)
             lonely = beyond[1] if len(beyond) > 1 else home
             out = (home - apart[here][0] + length) / (2 * length) if length else 0.5
-            eighths = int(16 * min(max(out, 0), 1) + 0.5)
+            quarter = int(8 * min(max(out, 0), 1) + 0.5)
             fifth = 5 * len(free) // len(points)
-            place = level(length, steps), eighths, level(lonely, lonelies), fifth
+            place = level(length, steps), quarter, level(lonely, lonelies), fifth
             ranked.append((-float(table[place]), length, city))
         skips += min(ranked)[1] > min(length for _, length, _ in ranked)
         here = min(ranked)[2]
@@ -172,7 +172,7 @@ def _maps(name: str, make: Callable[..., Ints], counts: Sequence[int], seed: int
 
 
 @problem
-def tsp_guide(maps: int = 12) -> Problem:
+def tsp_guide(maps: int = 16) -> Problem:
     """Round trips by a priority for the next city."""
     if maps < 2:
         raise ValueError(f"maps is {maps}; at least 2")

@@ -5,7 +5,7 @@ to the unvisited city of the highest priority, looked up in a table by what is s
 :func:`searched_tour` is a yardstick: the nearest neighbour's tour, 2-opt and Or-opt until neither helps, then kicks
 (two neighbouring stretches change places), each followed by 2-opt and Or-opt, and undone where the tour is longer then
 (iterated local search: Lourenco, Martin and Stuetzle, Handbook of Metaheuristics, 2003). Measured: with 200 cities, a
-guided tour takes 0.3 ms, and a search with 10,000 kicks 0.1 s.
+guided tour takes 0.3 ms, and a search with 6,000 kicks 0.06 s.
 """
 
 from typing import NamedTuple
