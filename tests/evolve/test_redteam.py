@@ -30,7 +30,7 @@ HEAD = """from evolve import Case, Objective, Problem, problem
 SHOWN = FILES[-1]["SHOWN"]
 IMPORTS = "from evolve import Integer, Plain, Sequence, Text\n"
 CRASHES = "a crash of the process"  # not in the process of the tests
-SHIPPED = ["capset", "circle_packing", "memory_rule", "online_bin_packing"]
+SHIPPED = ["capset", "circle_packing", "memory_rule", "online_bin_packing", "symbolic_regression"]
 
 
 @pytest.fixture
