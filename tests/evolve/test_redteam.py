@@ -42,6 +42,7 @@ SHIPPED = [
     "memory_rule",
     "online_bin_packing",
     "sumdiff",
+    "symbolic_regression",
     "tsp_guide",
 ]
 
