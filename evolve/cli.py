@@ -20,19 +20,22 @@ VERBS = {
     "problems": "list the shipped problems, or show one",
     "new": "write a commented problem file to start from",
     "check": "try a problem before searching: seed, baselines, limits, speed",
-    "redteam": "attack a problem's own score and certificate, and say what gets through",
+    "redteam": "attack a problem's own score, and say what gets through",
     "eval": "score one hand-written program",
     "run": "search for better programs",
     "resume": "go on with a run",
+    "lessons": "show what models have learnt in a run, or replace it",
     "rescore": "evaluate a run's programs again after its problem has changed",
     "show": "tell what a run found, also while it goes on",
     "export": "write a run's best program as a file that needs no evolve",
+    "serve": "serve a model with vLLM, watched, for `evolve run --llm auto`",
     "doctor": "say what this machine offers, and what is missing",
 }
 
 _EXITS = """\
-exit codes: 0 done; 1 nothing valid found, or a check failed; 2 usage; 3 infrastructure (workers, disk);
-130 interrupted (the ledger is consistent and can be resumed)"""
+exit codes: 0 done; 1 nothing valid found, or a check failed; 2 usage;
+3 infrastructure (workers, disk, model); 130 interrupted (the ledger is
+consistent and can be resumed)"""
 
 
 class _Verb(Protocol):
@@ -120,16 +123,32 @@ def _command(words: list[str]) -> int:
     module = cast("_Verb", import_module(f"evolve.verbs.{verb}"))
     parser = _Parser(
         prog=f"evolve {verb}",
-        description=module.__doc__,
+        description=_filled(module.__doc__ or ""),
         epilog=_EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     module.configure(parser)
-    args = parser.parse_args(words[1:])
+    own, extra = words[1:], []
+    if "--" in own and getattr(module, "PASSES_ON", False):  # argparse would want them right behind the model
+        at = own.index("--")
+        own, extra = own[:at], own[at + 1 :]
+    args = parser.parse_args(own)
+    args.extra = extra
     from evolve.verbs.mishaps import guarded
 
     return guarded(lambda: module.run(args))
+
+
+def _filled(text: str) -> str:
+    """Paragraphs as wide as the terminal, but no wider than one reads."""
+    import shutil
+    import textwrap
+
+    width = max(20, min(100, shutil.get_terminal_size().columns - 2))
+    return "\n\n".join(
+        textwrap.fill(part, width, break_on_hyphens=False) for part in text.strip().split("\n\n")
+    )
 
 
 def _help() -> str:
@@ -137,11 +156,13 @@ def _help() -> str:
     verbs = "".join(f"  {verb:<{width}}{what}\n" for verb, what in VERBS.items())
     return (
         "usage: evolve VERB ... [--json]\n\n"
-        "Discovers algorithms: a problem file goes in, a better algorithm comes out, with the record of how."
-        "\n\n"
+        "Discovers algorithms: a problem file goes in, a better algorithm comes out,\nwith the record of how.\n\n"
         f"verbs:\n{verbs}\n"
-        "`evolve VERB --help` says what a verb takes; `evolve --version` which evolve this is.\n"
-        "start with `evolve new my.py`, then `evolve check my.py`, then `evolve run my.py --budget 10s`\n\n"
+        "start with:\n"
+        "  evolve new my.py\n"
+        "  evolve check my.py\n"
+        "  evolve run my.py --budget 10s      and with a model --llm auto, or --llm URL\n\n"
+        "`evolve VERB --help` says what a verb takes; `evolve --version` which evolve\nthis is.\n\n"
         f"{_EXITS}\n"
     )
 

@@ -1,18 +1,17 @@
-"""The loop: identical tasks that propose, evaluate and commit in order, until the budget is spent.
+"""One session of a run: its clock, its evaluations, its commits. In which order things happen is a schedule's.
 
-Owns the event loop's side of a run: tasks, turns, the clock of the budget, flushes of the ledger. What to
-propose and what a result means is `search`'s; what is shown is an `Observer`'s.
+Owns the event loop's side of a run: the budget of time, signals, flushes of the ledger. What to propose and what a
+result means is `search`'s; what is shown is an `Observer`'s.
 """
 
 import asyncio
 import contextlib
-import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from evolve.budget import Budget
 from evolve.errors import InfrastructureError, ProblemError
@@ -24,17 +23,33 @@ from evolve.scoring import Stopped, put_together
 from evolve.search import Pending, Search
 from evolve.statement import Problem
 
-__all__ = ["Engine", "Observer", "signals"]
+__all__ = ["Engine", "ModelObserver", "Observer", "Schedule", "signals"]
 
 _FLUSH_COMMITS = 64
 _FLUSH_SECONDS = 0.25
 
 
 class Observer(Protocol):
-    """Told of each commit, on the event loop's thread: be quick."""
+    """Told of what happens, on the event loop's thread: be quick."""
 
     def on_commit(self, commit: Commit, improved: bool) -> None:
         """A proposal has been committed; `improved`: it is the best of the run so far."""
+        ...
+
+
+class ModelObserver(Observer, Protocol):
+    """An observer that also wants to know how models are asked."""
+
+    def on_asking(self, state: Callable[[], Mapping[str, float]]) -> None:
+        """A session begins; `state` tells of it whenever it is called, on any thread."""
+        ...
+
+
+class Schedule(Protocol):
+    """Who proposes when, and in which order commits are made."""
+
+    async def drive(self, engine: "Engine") -> None:
+        """Propose, judge and commit until the budget is spent; may be cancelled at any await."""
         ...
 
 
@@ -47,6 +62,9 @@ class Engine:
         evaluator: started.
         budget: a total.
         observer: told of commits.
+
+    Attributes:
+        stopped: why the session ends, once it does.
     """
 
     def __init__(
@@ -67,8 +85,6 @@ class Engine:
         self._started = 0.0
         self._flushed = 0.0
         self._unflushed = 0
-        self._done = -1
-        self._turns: dict[int, asyncio.Future[None]] = {}
         self._halt = asyncio.Event()
 
     @property
@@ -82,12 +98,11 @@ class Engine:
             self.stopped = why
             self._halt.set()
 
-    async def run(self, prepared: dict[int, Pending], done: int, before: float) -> str:
+    async def run(self, schedule: Schedule, before: float = 0.0) -> str:
         """Search until the budget is spent or `stop` is called.
 
         Args:
-            prepared: proposals drawn during replay, by number.
-            done: number of the last commit in the ledger, -1 if there is none.
+            schedule: who proposes when.
             before: seconds of earlier sessions.
 
         Returns:
@@ -95,21 +110,37 @@ class Engine:
 
         Raises:
             ProblemError: the problem's own functions fail on the seed program.
-            InfrastructureError: no worker can be kept alive.
+            InfrastructureError: no worker can be kept alive, or no model.
         """
-        self.before, self._done = before, done
+        self.before = before
         self._started = self._flushed = time.monotonic()
         timer = self._timer()
         try:
             with signals(self.stop):
-                if self._done < 0:
+                if self.ledger.commits == 0:
                     await self._seed()
-                await self._all(prepared)
+                await self.together([schedule.drive(self)])
         finally:
             if timer is not None:
                 timer.cancel()
             self.ledger.flush()
         return self.stopped or "budget"
+
+    async def together(self, work: Iterable[Any]) -> None:
+        """Run coroutines until all are done or the session is stopped; an error of one ends the others."""
+        tasks = [asyncio.ensure_future(one) for one in work]
+        halt = asyncio.create_task(self._halt.wait())
+        try:
+            waiting: set[asyncio.Future[Any]] = {*tasks}
+            while waiting and not halt.done():
+                done, _ = await asyncio.wait({*waiting, halt}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()  # never swallowed
+                waiting -= done
+        finally:
+            for task in (*tasks, halt):
+                task.cancel()
+            await asyncio.gather(*tasks, halt, return_exceptions=True)
 
     def _timer(self) -> asyncio.TimerHandle | None:
         if self.budget.seconds is None:
@@ -121,44 +152,16 @@ class Engine:
         pending = self.search.propose(0)
         if pending.job is None:
             raise ProblemError(f"{self.search.problem.path}: the seed program: {pending.draft.error}")
-        judged = await self._judge(pending.job)
+        judged = await self.judge(pending.job)
         refuse_seed(self.search.problem, judged)
-        self._commit(0, pending, judged)
+        self._commit(pending, judged)
 
-    async def _all(self, prepared: dict[int, Pending]) -> None:
-        first = self._done + 1
-        lives = [
-            asyncio.create_task(self._life(number, prepared.get(number)))
-            for number in range(first, first + self.search.config.window)
-        ]
-        halt = asyncio.create_task(self._halt.wait())
-        try:
-            # A task that fails must end the others, and its error must be seen: never swallowed.
-            waiting: set[asyncio.Task[object]] = {*lives}
-            while waiting and not halt.done():
-                done, _ = await asyncio.wait({*waiting, halt}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-                waiting -= done
-        finally:
-            for task in (*lives, halt):
-                task.cancel()
-            await asyncio.gather(*lives, halt, return_exceptions=True)
+    async def judge(self, job: Job) -> Judged:
+        """Evaluate a program.
 
-    async def _life(self, number: int, pending: Pending | None) -> None:
-        """Proposals number, number + window, ...: each is drawn right after the commit it may see last."""
-        most = self.budget.proposals if self.budget.proposals is not None else math.inf
-        while number <= most and self.stopped is None:
-            pending = pending or self.search.propose(number)
-            judged = None if pending.job is None else await self._judge(pending.job)
-            await self._turn(number)
-            if judged is not None:
-                judged = await self._retested(pending, judged)
-            self._commit(number, pending, judged)
-            number += self.search.config.window
-            pending = None
-
-    async def _judge(self, job: Job) -> Judged:
+        Raises:
+            InfrastructureError: the judge failed.
+        """
         try:
             return await self.evaluator.evaluate(job)
         except JudgeError as error:
@@ -166,12 +169,14 @@ class Engine:
                 f"the judge failed; this is an error of evolve, please report it:\n{error}"
             ) from error
 
-    async def _turn(self, number: int) -> None:
-        if self._done == number - 1:
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns[number] = turn
-        await turn
+    async def settle(self, pending: Pending, judged: Judged | None) -> Commit:
+        """Commit a proposal whose turn it is; a would-be elite may be tested again first.
+
+        No other proposal may be settled meanwhile: whether it is one depends on the commits before it.
+        """
+        if judged is not None:
+            judged = await self._retested(pending, judged)
+        return self._commit(pending, judged)
 
     async def _retested(self, pending: Pending, judged: Judged) -> Judged:
         """Where the objective is noisy, a would-be elite is tested again.
@@ -184,17 +189,16 @@ class Engine:
         if not noisy or not self.search.config.retest or not self.search.would_enter(pending, judged):
             return judged
         floor = None if pending.job is None else pending.job.floor
-        again = (await self._judge(Job(judged.source, round=1, floor=floor))).evaluation
+        again = (await self.judge(Job(judged.source, round=1, floor=floor))).evaluation
         if again.status is Status.OK:
             put = _second if problem.speed else _merged
             again = put(problem, judged.evaluation, again)
         return replace(judged, evaluation=again)
 
-    def _commit(self, number: int, pending: Pending, judged: Judged | None) -> None:
+    def _commit(self, pending: Pending, judged: Judged | None) -> Commit:
         before = self.search.archive.best()
         commit = self.search.commit(self.search.finished(pending, judged, self.elapsed))
         self.ledger.record(commit)
-        self._done = number
         self._unflushed += 1
         now = time.monotonic()
         if self._unflushed >= _FLUSH_COMMITS or now - self._flushed > _FLUSH_SECONDS:
@@ -204,9 +208,7 @@ class Engine:
             best = self.search.archive.best()
             improved = best is not None and (before is None or best.objective != before.objective)
             self.observer.on_commit(commit, improved)
-        turn = self._turns.pop(number + 1, None)
-        if turn is not None and not turn.done():
-            turn.set_result(None)
+        return commit
 
 
 def refuse_seed(problem: Problem, judged: Judged) -> None:

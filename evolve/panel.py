@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, Literal
 
@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from evolve.terminal import err, is_ascii, number, plot
+from evolve.text import clean
 from evolve.watch import Improvement, Watch
 
 __all__ = ["Mode", "emit", "showing"]
@@ -75,7 +76,7 @@ def showing(watch: Watch, mode: Mode, title: str, begin: Callable[[], None]) -> 
 
 
 def _tell(watch: Watch, mode: Mode, begin: Callable[[], None], done: threading.Event) -> None:
-    told, begun = watch.elapsed, False
+    told, begun, noticed = watch.elapsed, False, 0
     while True:
         last = done.wait(1 / _LOOKS_A_SECOND)
         fresh = watch.digest()
@@ -84,6 +85,9 @@ def _tell(watch: Watch, mode: Mode, begin: Callable[[], None], done: threading.E
             begun = True
         for improvement in fresh:
             _improved(watch, improvement, mode)
+        for elapsed, words in watch.notices[noticed:]:
+            _noticed(elapsed, words, mode)
+        noticed = len(watch.notices)
         if watch.elapsed - told >= _EVERY:
             told = watch.elapsed
             _progress(watch, mode)
@@ -111,6 +115,19 @@ def _improved(watch: Watch, improvement: Improvement, mode: Mode) -> None:
         )
 
 
+def _noticed(elapsed: float, words: str, mode: Mode) -> None:
+    if mode == "events":
+        emit("notice", seconds=round(elapsed, 3), words=clean(words, 1_000))
+    elif mode != "quiet":
+        _write(sys.stderr, f"{elapsed:7.1f} s  {clean(words, 1_000)}")
+
+
+def tell_asking(state: Mapping[str, float]) -> str:
+    """How many questions are out, and what they have cost."""
+    told = f"{state['in_flight']:.0f} of {state['window']:.0f} answers out, {state['tokens']:.0f} tokens"
+    return told + (f", {state['money']:.4f} of money" if state["money"] else "")
+
+
 def _progress(watch: Watch, mode: Mode) -> None:
     if mode == "events":
         emit(
@@ -122,13 +139,15 @@ def _progress(watch: Watch, mode: Mode) -> None:
             cells=len(watch.reached),
             statuses=dict(watch.statuses),
             best=watch.improvements[-1].objective if watch.improvements else None,
+            **({"asking": dict(watch.asking())} if watch.asking is not None else {}),
         )
     else:
         failed = ", ".join(f"{count} {kind}" for kind, count in watch.failures) or "none"
+        asking = "" if watch.asking is None else tell_asking(watch.asking()) + "; "
         _write(
             sys.stderr,
             f"{watch.elapsed:7.1f} s  {watch.proposals} proposals, {watch.evaluations} evaluations "
-            f"({watch.rate:.0f}/s), {len(watch.reached)} cells, failed: {failed}; left: {watch.left[1]}",
+            f"({watch.rate:.0f}/s), {len(watch.reached)} cells, failed: {failed}; {asking}left: {watch.left[1]}",
         )
 
 
@@ -149,6 +168,7 @@ class _View:
             *self._curve(width, plain),
             *self._counts(),
             self._islands(),
+            self._asking(),
             self._failures(),
             self._left(width, plain),
         ]
@@ -184,6 +204,14 @@ class _View:
         return "islands  " + "  ".join(
             number(bests[island]) for island in sorted(bests)
         ) if bests else "", "dim"
+
+    def _asking(self) -> tuple[str, str]:
+        """The traffic with models, and the last that was noticed of them."""
+        if self.watch.asking is None:
+            return "", ""
+        last = self.watch.notices[-1][1] if self.watch.notices else ""
+        told = f"models   {tell_asking(self.watch.asking())}"
+        return (f"{told}\n         {clean(last, 300)}", "yellow") if last else (told, "")
 
     def _failures(self) -> tuple[str, str]:
         found = ", ".join(f"{count} {kind}" for kind, count in self.watch.failures)

@@ -5,62 +5,46 @@ How a search decides is `search`'s; how results are told is `summary`'s.
 """
 
 import asyncio
-import json
-import os
+import contextlib
 import platform
 import sys
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import evolve
+from evolve.asking import Asking, as_last, asked, recording_of
 from evolve.budget import Budget
 from evolve.config import Config
-from evolve.engine import Engine, Observer, signals
+from evolve.engine import Engine, Schedule, signals
 from evolve.errors import ProblemError, UsageError
 from evolve.evaluator import Evaluator, Job
 from evolve.fastcore import machine
 from evolve.finals import Finals, score_finals
 from evolve.fingerprint import fingerprint
 from evolve.handle import Run
+from evolve.llm.dials import Dials
 from evolve.loader import load, loading, shipped
+from evolve.lockstep import Lockstep
+from evolve.mutators.llm import ModelMutator
 from evolve.mutators.syntactic import SyntacticMutator
+from evolve.options import Options, how_of
 from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
+from evolve.restoring import Restored, restore, restore_models
 from evolve.search import Pending, Search
+from evolve.servers import REPLAY
 from evolve.statement import Problem
 from evolve.summary import document, earlier_cpu_seconds
+from evolve.waiting import wait
 
 T = TypeVar("T")
 
 __all__ = ["Options", "Run", "free_name", "open_run", "problem_of", "rescore", "resume", "run"]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What does not change a result: how a session is run.
-
-    Args:
-        workers: supervisors, one core each; the number of cores by default.
-        unsafe: run programs without a jail where this machine gives none.
-        observer: told of each commit.
-    """
-
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
-    unsafe: bool = False
-    observer: Observer | None = None
-
-    def __post_init__(self) -> None:
-        most = max(16, 4 * len(os.sched_getaffinity(0)))
-        if not 1 <= self.workers <= most:
-            raise UsageError(
-                f"{self.workers} workers; from 1 to {most} on the cores that this process may use"
-            )
 
 
 def run(
@@ -70,6 +54,7 @@ def run(
     ledger: str | Path | None = None,
     config: Config | None = None,
     init: Sequence[str] = (),
+    dials: Dials | None = None,
     **how: Any,
 ) -> Run:
     """Search for better programs, from the problem's seed program.
@@ -80,6 +65,8 @@ def run(
         ledger: where to write; `<problem>-<date>-<seed>.db` by default.
         config: the dials of the search.
         init: sources of programs to start from, beside the seed program.
+        dials: how models are asked, where `llm=` says which. A replay takes these, seed, config and init from its
+            recording.
         **how: the budget (`budget="60s"`, or `proposals=` and `seconds=`), and any of `Options`.
 
     Raises:
@@ -97,11 +84,37 @@ def run(
         raise UsageError(
             "this Problem was made without @problem, so no worker can load it; decorate its factory"
         )
-    budget, options = _how(how)
-    config = config or Config()
+    budget, options = how_of(how, free=str(how.get("llm", "")).startswith(REPLAY))
+    if options.llm is None and (dials is not None or budget.needs_model):
+        raise UsageError(
+            "dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)"
+        )
+    if budget.money is not None and not options.prices:
+        raise UsageError(
+            "a budget in money needs prices: say --price PROMPT,ANSWER of a million tokens (prices=)"
+        )
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: a number from 0 to 2**63 - 1")
-    path = Path(ledger) if ledger is not None else free_name(problem.name, seed)
+    with asked(options, dials) as (asking, resolved):
+        making: dict[str, Any] = {"seed": seed, "config": (config or Config()).as_dict(), "init": list(init)}
+        if resolved is not None:
+            making["llm"] = resolved.as_dict()
+        if asking is not None and asking.recording is not None:
+            making = recording_of(asking.recording, problem)
+        path = Path(ledger) if ledger is not None else free_name(problem.name, making["seed"])
+        return _begun(problem, path, making, _How(budget, options, asking))
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    budget: Budget
+    options: Options
+    asking: Asking | None
+
+
+def _begun(problem: Problem, path: Path, making: Mapping[str, Any], how: _How) -> Run:
+    """The first session of a run, in a new ledger."""
+    assert problem.origin is not None
     mark = fingerprint(problem)
     about = {
         "name": problem.name,
@@ -113,12 +126,10 @@ def run(
         "measures": [[m.name, m.low, m.high, m.bins] for m in problem.measures],
         "seed_program": problem.block,
     }
-    making = {"seed": seed, "version": evolve.__version__, "config": config.as_dict(), "init": list(init)}
-    with Ledger.create(path, about, making, mark) as book:
+    search = _search(problem, making)
+    with Ledger.create(path, about, {**making, "version": evolve.__version__}, mark) as book:
         try:
-            return _session(
-                _Session(problem, book, _search(problem, config, seed, init), budget, options, mark)
-            )
+            return _session(_Session(problem, book, search, mark, how))
         except ProblemError:
             if book.commits == 0:
                 _remove(book)  # nothing was found out: no empty ledger is left to trip over
@@ -145,10 +156,12 @@ def resume(ledger: str | Path, **how: Any) -> Run:
                 f"{book.path}: problem {problem.name!r} or a library has changed since, so its scores cannot be "
                 f"compared with new ones; `evolve rescore {book.path.name}` evaluates its programs again"
             )
-        budget, options = _how(how, book)
-        making = book.run
-        search = _search(problem, Config.of(making["config"]), making["seed"], making["init"])
-        return _session(_Session(problem, book, search, budget, options, mark))
+        budget, options = how_of(how, book)
+        asks = "llm" in book.run
+        options = as_last(book, options) if asks else replace(options, llm=None)
+        with asked(options, Dials.of(book.run["llm"]) if asks else None) as (asking, _):
+            session = _How(budget, options, asking)
+            return _session(_Session(problem, book, _search(problem, book.run), mark, session))
 
 
 def rescore(ledger: str | Path, **how: Any) -> int:
@@ -166,7 +179,7 @@ def rescore(ledger: str | Path, **how: Any) -> int:
         problem = problem_of(book)
         mark = fingerprint(problem)
         book.begin_session(mark, _machine(options), sys.argv, {}, rescore=True)
-        done = _wait(_rescore(problem, book, options, mark))
+        done = wait(_rescore(problem, book, options, mark))
         book.end_session("rescored", {"evaluations": done})
         return done
 
@@ -185,21 +198,30 @@ class _Session:
     problem: Problem
     book: Ledger
     search: Search
-    budget: Budget
-    options: Options
     fingerprint: str
+    how: _How
 
 
 def _session(session: _Session) -> Run:
-    book, search = session.book, session.search
+    book, search, asking = session.book, session.search, session.how.asking
     cpu = time.process_time()
-    prepared, done, before = _replay(session)
-    book.begin_session(session.fingerprint, _machine(session.options), sys.argv, session.budget.as_dict())
-    outcome = _wait(_drive(session, prepared, done, before))
+    here = _machine(session.how.options)
+    if asking is None:
+        prepared, before = restore(book, search, session.fingerprint)
+        restored = Restored(seconds=before)
+    else:
+        prepared, restored = {}, restore_models(book, search, session.fingerprint)
+        prices = {model: asdict(price) for model, price in session.how.options.prices.items()}
+        here |= {"llm": asking.word, "probe": asdict(asking.met.usage), "prices": prices}
+    book.begin_session(session.fingerprint, here, sys.argv, session.how.budget.as_dict())
+    outcome = wait(_drive(session, prepared, restored))
     book.write_elites(search.archive)
     spent = time.process_time() - cpu + outcome.workers_cpu
     measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
-    book.end_session(outcome.why, document(book, outcome.why, measured, outcome.finals))
+    told = document(book, outcome.why, measured, outcome.finals)
+    if outcome.figures:
+        told["model"] = {**told["model"], "last_session": outcome.figures}
+    book.end_session(outcome.why, told)
     return Run(book.path)
 
 
@@ -209,13 +231,28 @@ class _Outcome:
     seconds: float
     workers_cpu: float
     finals: Finals | None
+    figures: dict[str, Any]
 
 
-async def _drive(session: _Session, prepared: dict[int, Pending], done: int, before: float) -> _Outcome:
-    options, search = session.options, session.search
+@contextlib.asynccontextmanager
+async def _schedule(
+    session: _Session, prepared: dict[int, Pending], restored: Restored
+) -> AsyncIterator[tuple[Schedule, dict[str, Any]]]:
+    """Who proposes when, and the figures that are left behind when it is over."""
+    if session.how.asking is None:
+        yield Lockstep(prepared), {}
+        return
+    how = session.how.budget, session.how.options
+    async with session.how.asking.schedule(session.search, session.book, how, restored) as made:
+        yield made
+
+
+async def _drive(session: _Session, prepared: dict[int, Pending], restored: Restored) -> _Outcome:
+    options, search = session.how.options, session.search
     async with Evaluator(session.problem, options.workers, options.unsafe) as evaluator:
-        engine = Engine(search, session.book, evaluator, session.budget, options.observer)
-        why = await engine.run(prepared, done, before)
+        engine = Engine(search, session.book, evaluator, session.how.budget, options.observer)
+        async with _schedule(session, prepared, restored) as (schedule, figures):
+            why = await engine.run(schedule, restored.seconds)
         seconds = engine.elapsed
         best = search.archive.best()
         finals = None
@@ -226,36 +263,7 @@ async def _drive(session: _Session, prepared: dict[int, Pending], done: int, bef
                     finals = await scoring
                 except asyncio.CancelledError:
                     why = "interrupted"  # `resume` scores them
-        return _Outcome(why, seconds, evaluator.pool.cpu_seconds(), finals)
-
-
-def _replay(session: _Session) -> tuple[dict[int, Pending], int, float]:
-    """Bring the search to where the ledger ends.
-
-    Proposals that were in flight are drawn again, each right after the commit that it saw last, so a resumed
-    run goes on exactly as one that was never stopped.
-    """
-    book, search = session.book, session.search
-    done = book.commits - 1
-    if done < 0:
-        return {}, -1, 0.0
-    window = search.config.window
-    for commit in book.replay(session.fingerprint):
-        search.remember(commit)
-    prepared: dict[int, Pending] = {}
-    before = 0.0
-    for commit in book.replay(session.fingerprint):
-        search.replay(commit)
-        before = max(before, commit.proposal.elapsed)
-        number = commit.proposal.number
-        if number == 0 and (commit.evaluation is None or commit.evaluation.objective is None):
-            raise ProblemError(
-                f"{book.path}: since the last rescore the seed program does not score; mend the problem"
-            )
-        for new in range(1, window + 1) if number == 0 else (number + window,):
-            if new > done:
-                prepared[new] = search.propose(new)
-    return prepared, done, before
+        return _Outcome(why, seconds, evaluator.pool.cpu_seconds(), finals, figures)
 
 
 async def _rescore(problem: Problem, book: Ledger, options: Options, mark: str) -> int:
@@ -274,9 +282,11 @@ async def _rescore(problem: Problem, book: Ledger, options: Options, mark: str) 
     return done
 
 
-def _search(problem: Problem, config: Config, seed: int, init: Sequence[str]) -> Search:
+def _search(problem: Problem, making: Mapping[str, Any]) -> Search:
+    """The search that a run was told to be."""
     mutator = SyntacticMutator(problem.block, problem.entry, problem.primitives, problem.max_nodes)
-    return Search(problem, config, seed, mutator, init)
+    model = ModelMutator(problem, Dials.of(making["llm"])) if "llm" in making else None
+    return Search(problem, Config.of(making["config"]), making["seed"], mutator, making["init"], model)
 
 
 def problem_of(book: Ledger) -> Problem:
@@ -296,28 +306,6 @@ def problem_of(book: Ledger) -> Problem:
     problem = load(f"{path}:{about['factory']}", about["parameters"])
     book.expect(problem.name, problem.parameters)
     return replace(problem, block=about["seed_program"])
-
-
-def _how(how: Mapping[str, Any], book: Ledger | None = None) -> tuple[Budget, Options]:
-    options = dict(how)
-    known = ("budget", "proposals", "seconds", "workers", "unsafe", "observer")
-    for name in options:
-        if name not in known:
-            raise UsageError(f"run: unknown option {name}; it takes {', '.join(known)}")
-    given = options.pop("budget", None)
-    proposals, seconds = options.pop("proposals", None), options.pop("seconds", None)
-    if isinstance(given, str):
-        given = Budget.parse(given)
-    if given is None and (proposals is not None or seconds is not None):
-        given = Budget(proposals, seconds)
-    if given is None and book is not None:
-        last = book.query("SELECT budget FROM sessions WHERE rescore = 0 ORDER BY id DESC LIMIT 1")
-        given = Budget(**json.loads(last[0]["budget"])) if last else None
-    if given is None:
-        raise UsageError("no budget; say budget='60s', proposals=5000 or seconds=60")
-    if options.get("workers", 0) is None:
-        del options["workers"]
-    return given, Options(**options)
 
 
 def _told(problem: Problem) -> dict[str, Any]:
@@ -357,13 +345,3 @@ def _not_while_loading() -> None:
             "a problem file starts a search while it is being loaded; put the search under "
             "`if __name__ == '__main__':` or in a file of its own"
         )
-
-
-def _wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also from inside a running event loop (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, work).result()

@@ -1,8 +1,12 @@
 """The search as a state machine: what to try next, and what a result changes. No I/O, no clock, no process.
 
-Every state here is a fold over commits in order, so a run that is resumed goes on exactly where it was.
+Every state here is a fold over commits in order, so a run that is resumed goes on exactly where it was. Without a
+model, proposal n is drawn right after commit n - window, and what was drawn counts as known from then on. With one,
+commits come in the order of arrival: a draw sees commits alone (those up to its own `seen`), what is on its way
+changes nothing, and of two equal programs the one that is committed last is the duplicate.
 """
 
+import random
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +16,7 @@ from evolve.config import Config
 from evolve.evaluator import Job, Judged, TuneOrder
 from evolve.mutators.bandit import reward_of
 from evolve.mutators.base import Context, Draft, Mutator
+from evolve.mutators.llm import ModelMutator, Question
 from evolve.mutators.screening import Screening, tuning_budget
 from evolve.programs_db.archive import AddStatus, Archive
 from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
@@ -19,7 +24,7 @@ from evolve.select import choose_mates, choose_parent, key
 from evolve.source import SourceError, depth_of, program_of
 from evolve.statement import STRUCTURAL, Problem
 
-__all__ = ["Pending", "Search", "Tally"]
+__all__ = ["Pending", "Search", "Standing", "Tally"]
 
 _FLOOR = 0.8
 """Share of the best speed-up below which a program need not be measured well."""
@@ -37,11 +42,34 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A proposal on its way: what is known before its evaluation. `job` is None if there is nothing to evaluate."""
+    """A proposal on its way: what is known before its evaluation.
+
+    Args:
+        proposal: as far as it is known.
+        draft: the program before tuning, or why there is none.
+        job: None if there is nothing to evaluate.
+        seen: commits that there were when it was drawn; None for a program that was given.
+    """
 
     proposal: Proposal
     draft: Draft
     job: Job | None
+    seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an evaluation must know of the run as it was when its proposal was drawn.
+
+    Args:
+        seen: commits that there were.
+        bars: of the tuning of a fresh structure.
+        floor: speed-up below which a program need not be measured well.
+    """
+
+    seen: int
+    bars: tuple[float | None, ...]
+    floor: float | None
 
 
 class Search:
@@ -53,22 +81,30 @@ class Search:
         seed: of the run.
         mutator: makes drafts.
         init: sources to start from, after the seed program.
+        model: asks models for programs; None for a run without any.
     """
 
     def __init__(
-        self, problem: Problem, config: Config, seed: int, mutator: Mutator, init: Sequence[str] = ()
+        self,
+        problem: Problem,
+        config: Config,
+        seed: int,
+        mutator: Mutator,
+        init: Sequence[str] = (),
+        model: ModelMutator | None = None,
     ) -> None:
         self.problem = problem
         self.config = config
         self.seed = seed
         self.mutator = mutator
+        self.model = model
         self.init = tuple(init)
         self.archive = Archive(problem.objective, problem.measures, config.islands)
         self.screening = Screening(problem.objective, config.keep)
         self.tally = Tally()
         self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
         self._programs: dict[int, str] = {}  # number -> program, for those a duplicate may point at
-        self._structures: set[str] = set()
+        self._structures: dict[str, int] = {}  # structure -> commits before it was known
 
     # -- proposing -------------------------------------------------------------------------------------------
 
@@ -80,15 +116,7 @@ class Search:
             return self._given(number, "init", self.init[number - 1])
         rng = key(self.seed, number)
         island = number % self.config.islands
-        elites = self.archive.elites(island)
-        parent = choose_parent(
-            elites,
-            lambda program: self.archive.uses(island, program),
-            rng,
-            self.config,
-            self.tally.evaluations,
-        )
-        mates = choose_mates(elites, parent, rng, self.config.mates)
+        parent, mates = self._chosen(island, rng)
         context = Context(
             rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
         )
@@ -103,7 +131,68 @@ class Search:
             staleness=number - self.tally.proposals,
             error=draft.error,
         )
-        return self._pending(proposal, draft, self._order(number, draft))
+        return self._pending(proposal, draft, self.standing())
+
+    def _chosen(self, island: int, rng: random.Random) -> tuple[Elite, tuple[Elite, ...]]:
+        """A parent and its mates."""
+        elites = self.archive.elites(island)
+        parent = choose_parent(
+            elites,
+            lambda program: self.archive.uses(island, program),
+            rng,
+            self.config,
+            self.tally.evaluations,
+        )
+        return parent, choose_mates(elites, parent, rng, self.config.mates)
+
+    def ask(self, number: int) -> Question:
+        """Decide what a model is asked for proposal `number` and those after it; changes nothing.
+
+        Raises:
+            NoQuestion: the parent that was drawn cannot be changed.
+            PromptError: the prompt does not fit.
+        """
+        assert self.model is not None
+        rng = key(self.seed, number)
+        # By chance and not by number: with n samples a request, numbers of requests share their residues.
+        island = rng.randrange(self.config.islands)
+        parent, mates = self._chosen(island, rng)
+        return self.model.draw(number, self.tally.proposals, island, parent, mates, rng)
+
+    def ask_lessons(self, number: int) -> Question:
+        """Decide how a model is asked for lessons, when `number` is the next proposal; changes nothing."""
+        assert self.model is not None
+        return self.model.draw_lessons(number, self.tally.proposals, key(self.seed, -number - 2))
+
+    def standing(self) -> Standing:
+        """What evaluations of proposals drawn now must know."""
+        return Standing(self.tally.proposals, self.screening.bars(), self._floor())
+
+    def answered(self, number: int, question: Question, draft: Draft, standing: Standing) -> Pending:
+        """The proposal that a model's draft is.
+
+        Args:
+            number: of the proposal.
+            question: that was asked.
+            draft: what came, or why nothing did.
+            standing: of the run when the question was drawn.
+        """
+        proposal = Proposal(
+            number=number,
+            island=question.island,
+            mutator=ModelMutator.name,
+            operator=draft.operator,
+            parents=draft.parents,
+            draft=draft.canonical,
+            error=draft.error,
+        )
+        return self._pending(proposal, draft, standing)
+
+    def given_up(self, number: int, draft: Draft, standing: Standing) -> Pending:
+        """A number for which nothing could be asked."""
+        island = number % self.config.islands
+        proposal = Proposal(number, island, ModelMutator.name, operator=draft.operator, error=draft.error)
+        return self._pending(proposal, draft, standing)
 
     def _given(self, number: int, mutator: str, source: str) -> Pending:
         island = number % self.config.islands
@@ -116,26 +205,33 @@ class Search:
         proposal = Proposal(number, island, mutator, draft=draft.canonical)
         return self._pending(proposal, draft, None)
 
-    def _order(self, number: int, draft: Draft) -> TuneOrder | None:
+    def _order(self, number: int, draft: Draft, standing: Standing) -> TuneOrder | None:
         """Constants of a fresh structure are tuned once: untuned scores say little about a structure.
 
         Not where speed is sought: a trial is a race, and constants seldom decide one.
         """
-        if draft.error or not self.config.tune or not draft.constants or draft.structure in self._structures:
+        if not self.config.tune or not draft.constants or self.problem.speed:
             return None
-        if self.problem.speed:
+        if self._structures.get(draft.structure, standing.seen) < standing.seen:
             return None
         seed = (self.seed * 1_000_003 + number) % 2**31 + 1
-        return TuneOrder(self.config.tune, self.config.tune_each, seed, self.screening.bars())
+        return TuneOrder(self.config.tune, self.config.tune_each, seed, standing.bars)
 
-    def _pending(self, proposal: Proposal, draft: Draft, order: TuneOrder | None) -> Pending:
+    def _pending(self, proposal: Proposal, draft: Draft, standing: Standing | None) -> Pending:
+        """With what has to be evaluated, if anything; `standing` is None for programs that were given."""
+        seen = None if standing is None else standing.seen
         if draft.error:
-            return Pending(proposal, draft, None)
-        self._structures.add(draft.structure)
-        known = self._proposed.setdefault(draft.canonical, proposal.number)
+            return Pending(proposal, draft, None, seen)
+        order = None if standing is None else self._order(proposal.number, draft, standing)
+        if self.model is None:
+            self._structures.setdefault(draft.structure, -1)
+            known = self._proposed.setdefault(draft.canonical, proposal.number)
+        else:
+            known = self._proposed.get(draft.canonical, proposal.number)
         if known != proposal.number:
-            return Pending(proposal, draft, None)
-        return Pending(proposal, draft, Job(draft.source, tune=order, floor=self._floor()))
+            return Pending(proposal, draft, None, seen)
+        floor = self._floor() if standing is None else standing.floor
+        return Pending(proposal, draft, Job(draft.source, tune=order, floor=floor), seen)
 
     def _floor(self) -> float | None:
         """What is much slower than the best is given up early: how slow it is exactly decides nothing."""
@@ -152,7 +248,14 @@ class Search:
     def finished(self, pending: Pending, judged: Judged | None, elapsed: float = 0.0) -> Commit:
         """Put a proposal and its evaluation together, with the seconds of searching so far. Changes nothing."""
         proposal, draft = pending.proposal, pending.draft
-        if judged is None:
+        if self.model is not None and pending.seen is not None:
+            proposal = replace(proposal, staleness=self.tally.proposals - pending.seen)
+        # Where programs arrive in any order, an equal one may have been committed while this one was judged. Whether
+        # it was judged at all depends on the moment, so that is not kept.
+        late = (
+            self.model is not None and self._proposed.get(draft.canonical, proposal.number) != proposal.number
+        )
+        if judged is None or late:
             earlier = self._proposed.get(draft.canonical) if not draft.error else None
             known = None if earlier is None else self._programs.get(earlier)
             return Commit(replace(proposal, program=known, elapsed=elapsed))
@@ -189,7 +292,8 @@ class Search:
 
     def replay(self, commit: Commit) -> None:
         """Take a recorded commit, events included; what a rescore has failed since moves no more."""
-        self.remember(commit)
+        if self.model is None:
+            self.remember(commit)
         self._absorb(commit)
         self.archive.move([event for event in commit.events if self.archive.knows(event)])
 
@@ -199,7 +303,7 @@ class Search:
         if proposal.draft:
             self._proposed.setdefault(proposal.draft, proposal.number)
         if commit.program is not None:
-            self._structures.add(commit.program.structure)
+            self._structures.setdefault(commit.program.structure, -1)
 
     def _absorb(self, commit: Commit) -> None:
         proposal, evaluation, program = commit.proposal, commit.evaluation, commit.program
@@ -210,7 +314,7 @@ class Search:
         if evaluation is not None and program is not None:
             self.tally.statuses[evaluation.status.value] += 1
             self._programs[proposal.number] = program.id
-            self._structures.add(program.structure)
+            self._structures.setdefault(program.structure, self.tally.proposals - 1)
             if evaluation.status is Status.TIMEOUT:
                 # A time-out may be the machine's fault: it is never passed on to an equal program.
                 if self._proposed.get(proposal.draft) == proposal.number:
@@ -221,8 +325,11 @@ class Search:
             self._count_clipped(evaluation)
             constants = len(commit.trials[0].constants) if commit.trials else 0
             self.screening.note(commit, tuning_budget(self.config.tune, self.config.tune_each, constants))
+        reward = self._reward(proposal, added, best)
         if proposal.mutator == self.mutator.name:
-            self.mutator.credit(proposal.operator, self._reward(proposal, added, best), proposal.evaluations)
+            self.mutator.credit(proposal.operator, reward, proposal.evaluations)
+        if self.model is not None:
+            self.model.note(commit, added, self.archive, reward)
 
     def _reward(self, proposal: Proposal, added: AddStatus | None, best: Elite | None) -> float:
         """Worth of a commit for the operator that made it: its rank on its island; all of it for a new best."""

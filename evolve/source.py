@@ -7,6 +7,7 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evolve.fastcore.limits import source_fault
 from evolve.identity import Hashes, hashes_of, text_hash
@@ -14,6 +15,7 @@ from evolve.programs_db.records import Program
 from evolve.tree import Node, from_ast
 
 __all__ = [
+    "MARKER",
     "MAX_DEPTH",
     "BlockError",
     "Cut",
@@ -37,7 +39,7 @@ MAX_DEPTH = 150  # levels of syntax; three frames a level still leave room under
 _WIDE = re.compile(r"0[xXoObB][0-9a-fA-F_]{3000}")  # 3000 hexadecimal digits are 3612 decimal ones
 _START = "# EVOLVE-BLOCK-START"
 _END = "# EVOLVE-BLOCK-END"
-_MARKER = re.compile(r"^\ufeff?[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
+MARKER = re.compile(r"^\ufeff?[ \t]*#[ \t]*EVOLVE-BLOCK-(START|END)\b[^\n]*$", re.MULTILINE)
 
 
 class BlockError(ValueError):
@@ -75,7 +77,7 @@ def cut(text: str, path: str) -> Cut:
     Raises:
         BlockError: unless there is exactly one pair of markers, in order, with valid Python between them.
     """
-    marks = [(mark[1], text.count("\n", 0, mark.start()) + 1, mark) for mark in _MARKER.finditer(text)]
+    marks = [(mark[1], text.count("\n", 0, mark.start()) + 1, mark) for mark in MARKER.finditer(text)]
     kinds = [kind for kind, _, _ in marks]
     if kinds != ["START", "END"]:
         raise BlockError(f"{path}: {_complaint(marks)}")
@@ -199,6 +201,8 @@ def _below(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+# A proposal's text is read for its edit, its identity and its constants; its parent's again and again.
+@lru_cache(maxsize=64)
 def to_tree(source: str) -> Node:
     """The immutable tree of a text.
 
@@ -208,6 +212,7 @@ def to_tree(source: str) -> Node:
     return from_ast(parse(source))
 
 
+@lru_cache(maxsize=256)
 def hashes(source: str) -> Hashes:
     """Identity of a text, see `Hashes`.
 
@@ -215,6 +220,11 @@ def hashes(source: str) -> Hashes:
         SourceError: see `parse`.
     """
     return hashes_of(to_tree(source), plain(source))
+
+
+def _defines(tree: Node, entry: str) -> bool:
+    """Whether a function is defined at the top of a module's tree."""
+    return any(one.kind is ast.FunctionDef and one.fields[0] == entry for one in tree.fields[0])
 
 
 def program_of(source: str, entry: str | None = None) -> Program:
@@ -227,9 +237,7 @@ def program_of(source: str, entry: str | None = None) -> Program:
     Raises:
         SourceError: see `parse` and `find_entry`.
     """
-    tree = parse(source)
-    if entry is not None:
-        find_entry(tree, entry)
-    kept = plain(source)
-    own = hashes_of(from_ast(tree), kept)
+    if entry is not None and not _defines(to_tree(source), entry):
+        raise SourceError(f"the block defines no function '{entry}' at its top level")
+    kept, own = plain(source), hashes(source)
     return Program(own.id, kept, own.canonical, own.structure, own.nodes)

@@ -5,6 +5,7 @@ Made from the ledger alone (and, at the end of a session, what was scored then),
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from evolve.finals import Finals
@@ -54,6 +55,7 @@ def document(
         "WHERE p.number = 0"
     )
     best = top(book, objective, 1, book.fingerprint)
+    used, wasted = book.spent()
     told: dict[str, Any] = {
         "problem": about["name"],
         "parameters": about["parameters"],
@@ -67,11 +69,13 @@ def document(
         **_counts(book),
         "seconds": round(measured.get("seconds", 0.0), 3),
         "cpu_seconds": round(measured.get("cpu_seconds", 0.0), 3),
-        "tokens": {"prompt": 0, "cached": 0, "completion": 0},
+        "tokens": {**asdict(used), "wasted": wasted.tokens},
         "isolation": _isolation(book),
         "interventions": book.query("SELECT count(*) AS n FROM interventions")[0]["n"],
         "content_hash": book.content_hash() if hashed else None,
     }
+    if "llm" in book.run:
+        told["model"] = _model(book)
     if "baseline" in told["objective"]:
         told["machines"] = machines(book)
     if best:
@@ -92,6 +96,30 @@ def document(
             told["best"]["value"] = known
         told["baselines"] = {name: line.as_dict() for name, line in finals.baselines.items()}
     return told
+
+
+def _model(book: Reading) -> dict[str, Any]:
+    """What models were asked, and what came of it."""
+    entries = book.entries()
+    rows = book.query(
+        "SELECT operator, count(*) AS proposals, sum(error IS NOT NULL) AS failed, avg(staleness) AS staleness "
+        "FROM proposals WHERE mutator = 'llm' GROUP BY operator ORDER BY operator"
+    )
+    failures = book.query(
+        "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS name, count(*) AS n FROM proposals "
+        "WHERE mutator = 'llm' AND error IS NOT NULL GROUP BY name ORDER BY n DESC, name"
+    )
+    asked = sum(row["proposals"] for row in rows)
+    stale = sum(row["proposals"] * row["staleness"] for row in rows)
+    return {
+        "requests": len(entries),
+        "asked_again": sum(entry.attempt > 0 for entry in entries),
+        "proposals": asked,
+        "failures": {row["name"]: row["n"] for row in failures},
+        "staleness": round(stale / asked, 1) if asked else 0.0,
+        "operators": {row["operator"]: [row["proposals"], row["failed"]] for row in rows},
+        "lessons": (book.interventions("lessons") or [(0, {"lessons": []})])[-1][1]["lessons"],
+    }
 
 
 def machines(book: Reading) -> list[str]:

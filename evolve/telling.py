@@ -16,6 +16,7 @@ from rich.text import Text
 from evolve.speed_telling import headline_of_speed, is_speed, rows_of_speed, speed_doubts
 from evolve.statement import Reference
 from evolve.terminal import is_ascii, number, safe
+from evolve.text import clean
 
 __all__ = ["cited", "doubts", "headline", "rule", "tell_counts", "tell_source", "tell_unseen", "tell_ways_on"]
 
@@ -127,6 +128,8 @@ def tell_counts(console: Console, document: Document) -> None:
     console.print(
         Text("failed: " + (", ".join(f"{count} {kind}" for kind, count in failed.items()) or "none"))
     )
+    if document.get("model"):
+        console.print(Text(_tell_model(document)))
     # A session that has not ended, or was killed, has not told its CPU time.
     cpu = f", {document['cpu_seconds']:.1f} CPU s" if document["cpu_seconds"] else ""
     console.print(
@@ -139,6 +142,33 @@ def tell_counts(console: Console, document: Document) -> None:
     if is_speed(document):
         told = "speeds differ from run to run, so no run repeats exactly; the content hash names this record only"
         console.print(Text(told, style="dim"))
+
+
+def _tell_model(document: Document) -> str:
+    """What models were asked, what it cost, and how full both sides were."""
+    model, tokens = document["model"], document["tokens"]
+    said = tokens["prompt"] + tokens["completion"] + tokens["wasted"]
+    parts = [f"models: {model['requests']} requests, {said} tokens"]
+    if tokens["prompt"]:
+        parts.append(f"{100 * tokens['cached'] / tokens['prompt']:.0f} % of the prompts' cached")
+    if tokens["wasted"]:
+        parts.append(f"{100 * tokens['wasted'] / said:.1f} % wasted")
+    if model["asked_again"]:
+        parts.append(f"{model['asked_again']} asked again")
+    lines = [", ".join(parts)]
+    if model["proposals"] < document["proposals"]:
+        lines.append(f"  {model['proposals']} of {document['proposals']} proposals are theirs")
+    if model["failures"]:
+        told = ", ".join(f"{count} {clean(name, 40)}" for name, count in list(model["failures"].items())[:6])
+        lines.append(f"  answers that gave no program: {told}")
+    last = model.get("last_session")
+    if last:
+        lines.append(
+            f"  {last['in_flight']:.1f} answers out on average; models had nothing to do for "
+            f"{last['starved_seconds']:.1f} s; evaluators {100 * last['evaluators_busy']:.0f} % busy; "
+            f"staleness {model['staleness']:.0f} commits"
+        )
+    return "\n".join(lines)
 
 
 def doubts(document: Document) -> list[str]:
@@ -158,6 +188,11 @@ def doubts(document: Document) -> list[str]:
         )
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
+    if document.get("model", {}).get("proposals") == 0 and document["proposals"]:
+        found.append(
+            "no proposal is a model's: others were quicker, or the budget has no room for a request; limit the run in "
+            "requests or time, which others do not use up, or say --ask syntactic=no"
+        )
     if is_speed(document):
         return found + speed_doubts(document)
     return found + _worse_unseen(document) + _worse_than_known(document)

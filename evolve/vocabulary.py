@@ -13,7 +13,21 @@ from typing import cast
 
 from evolve.tree import Node
 
-__all__ = ["Primitive", "Production", "Vocabulary", "accepts", "call", "constant_of", "name_node", "number"]
+__all__ = [
+    "ARITHMETIC",
+    "COMPARISONS",
+    "UNKNOWN",
+    "Primitive",
+    "Production",
+    "Vocabulary",
+    "accepts",
+    "call",
+    "constant_of",
+    "name_node",
+    "number",
+]
+
+UNKNOWN = "thing"  # kind of what cannot be told: an array or a number of a general block
 
 
 @dataclass(frozen=True, slots=True)

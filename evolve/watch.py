@@ -6,9 +6,11 @@ us a commit); everything else happens on the thread of whoever shows it.
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from evolve.budget import Budget
+from evolve.llm.pool import Notice
 from evolve.programs_db.lineage import best_so_far, statuses
 from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Commit, Measure, Objective, Status
@@ -16,6 +18,7 @@ from evolve.programs_db.records import Commit, Measure, Objective, Status
 __all__ = ["Improvement", "Watch"]
 
 _RATE_SECONDS = 5.0
+_TOLD = frozenset({"down", "outage", "serving", "recovered", "refused", "poisoned", "warning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,24 @@ class Watch:
     improvements: list[Improvement] = field(default_factory=list)
     island_bests: dict[int, float] = field(default_factory=dict)
     reached: set[tuple[int, ...]] = field(default_factory=set)
-    _queue: deque[tuple[Commit, bool]] = field(default_factory=deque)
+    notices: list[tuple[float, str]] = field(default_factory=list)
+    asking: Callable[[], Mapping[str, float]] | None = None
+    _queue: deque[tuple[Commit, bool] | Notice] = field(default_factory=deque)
     _holders: dict[int, tuple[str, float]] = field(default_factory=dict)
     _paces: deque[tuple[float, int]] = field(default_factory=deque)
 
     def on_commit(self, commit: Commit, improved: bool) -> None:
         """Take a commit; called on the event loop's thread."""
         self._queue.append((commit, improved))
+
+    def on_notice(self, notice: Notice) -> None:
+        """Take what a client says of its servers; retries and the like are of no interest to a human."""
+        if notice.kind in _TOLD:
+            self._queue.append(notice)
+
+    def on_asking(self, state: Callable[[], Mapping[str, float]]) -> None:
+        """From now on `state` says how many questions are out, and what they have cost."""
+        self.asking = state
 
     def recall(self, book: Reading) -> None:
         """Begin where earlier sessions ended: the curve so far, and what was counted."""
@@ -83,7 +97,12 @@ class Watch:
         """
         fresh: list[Improvement] = []
         while self._queue:
-            commit, improved = self._queue.popleft()
+            event = self._queue.popleft()
+            if isinstance(event, Notice):
+                told = f"{event.endpoint}: {event.words}" if event.endpoint else event.words
+                self.notices.append((self.elapsed, told))
+                continue
+            commit, improved = event
             self._take(commit)
             if improved and commit.evaluation is not None and commit.evaluation.objective is not None:
                 fresh.append(self._improvement(commit, commit.evaluation.objective))
@@ -104,7 +123,7 @@ class Watch:
     def _take(self, commit: Commit) -> None:
         proposal, evaluation = commit.proposal, commit.evaluation
         self.commits += 1
-        self.proposals = proposal.number
+        self.proposals = max(self.proposals, proposal.number)
         self.evaluations += proposal.evaluations
         self.elapsed = proposal.elapsed
         if evaluation is not None:
@@ -166,4 +185,10 @@ class Watch:
         if self.budget.proposals is not None:
             spent = max(spent, min(1.0, self.proposals / self.budget.proposals))
             words.append(f"{max(0, self.budget.proposals - self.proposals)} proposals")
+        spendings = self.asking() if self.asking is not None else {}
+        for name in ("requests", "tokens", "money"):
+            limit, amount = getattr(self.budget, name), spendings.get(name, 0)
+            if limit is not None:
+                spent = max(spent, min(1.0, amount / limit))
+                words.append(f"{max(0, limit - amount):{'.2f' if name == 'money' else 'd'}} {name}")
         return spent, " or ".join(words)

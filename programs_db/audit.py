@@ -5,6 +5,7 @@ Knows the schema and reads only; knows nothing of what a search makes of the row
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sqlite_utils import Database
 
@@ -16,6 +17,7 @@ _TAG = "b2:"
 _BATCH = 1000  # rows held at a time
 
 
+@lru_cache(maxsize=1024)  # the beginnings of prompts come again and again
 def text_hash(text: str, digest_size: int = 16) -> str:
     """The BLAKE2b hash of `text` in hexadecimal, tagged "b2:"; the id of a program is that of its source.
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from sqlite_utils import Database
 
 from evolve.programs_db import opening
+from evolve.programs_db.dialogue import Answered, Asked, Spent, insert_answered, insert_asked, insert_wasted
 from evolve.programs_db.errors import LedgerError, LedgerMismatch
 from evolve.programs_db.lock import WriterLock
 from evolve.programs_db.reading import Reading
@@ -251,6 +252,41 @@ class Ledger(Reading):
         while self._low in self._ahead:
             self._ahead.remove(self._low)
             self._low += 1
+
+    def record_asked(self, asked: Asked) -> int:
+        """Write a request to a model, at once, after all commits that it has seen.
+
+        Returns:
+            The id that its reply is recorded under.
+
+        Raises:
+            LedgerError: this attempt at these proposals was recorded before.
+        """
+        self.flush()
+        stamp = Stamp(*self._writing(), time.time())
+        with self._transaction():
+            return insert_asked(self._db, asked, stamp)
+
+    def record_answered(self, request: int, answered: Answered) -> None:
+        """Write what came of a request, at once: what was paid for is safe before anything else happens."""
+        stamp = Stamp(*self._writing(), time.time())
+        with self._transaction():
+            insert_answered(self._db, request, answered, stamp)
+
+    def record_wasted(self, request: int, spent: Spent) -> None:
+        """Write a try of a request that failed and was billed, at once."""
+        stamp = Stamp(*self._writing(), time.time())
+        with self._transaction():
+            insert_wasted(self._db, request, spent, stamp)
+
+    def record_intervention(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Write down what changes the run from here on, for instance "lessons"."""
+        self.flush()
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO interventions (arrival, kind, detail, at) VALUES (?, ?, ?, ?)",
+                (self._arrival, kind, dump(detail), time.time()),
+            )
 
     def record_rescore(self, evaluations: Iterable[Evaluation]) -> None:
         """Take evaluations of known programs, made under the session's fingerprint, into the buffer."""

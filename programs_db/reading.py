@@ -14,6 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from evolve.programs_db import audit, opening
+from evolve.programs_db.dialogue import Dialogue, Entry, Spent, dialogues, entries, spent, text_of
 from evolve.programs_db.records import Commit, Program
 from evolve.programs_db.rows import SELECTS, commit_of
 
@@ -97,6 +98,63 @@ class Reading:
             {"fingerprint": fingerprint},
         ):
             yield Program(**row)
+
+    def dialogues(self) -> list[Dialogue]:
+        """Every request to a model in the order of writing, with what came of it."""
+        self.flush()
+        with opening.translated(self.path), self._snapshot():
+            return list(dialogues(self._db))
+
+    def dialogue(self, request: int) -> Dialogue:
+        """One request, by the id of its row."""
+        self.flush()
+        with opening.translated(self.path), self._snapshot():
+            (found,) = dialogues(self._db, request)
+        return found
+
+    def entries(self) -> list[Entry]:
+        """Every request to a model in the order of writing, without the texts."""
+        self.flush()
+        with opening.translated(self.path):
+            return list(entries(self._db))
+
+    @property
+    def asked(self) -> int:
+        """How many requests to models were recorded."""
+        return int(self._one("SELECT count(*) FROM requests"))
+
+    def said(self, number: int, most: int) -> str:
+        """What a model wrote last for a proposal, where no request asks for more than `most`; "" if nothing."""
+        with opening.translated(self.path):
+            return text_of(self._db, number, most)
+
+    def program(self, name: str) -> Program:
+        """The program with an id.
+
+        Raises:
+            KeyError: it is not in this ledger.
+        """
+        rows = self.query(
+            "SELECT g.id, t.text AS source, g.canonical, g.structure, g.nodes "
+            "FROM programs g JOIN texts t ON t.hash = g.id WHERE g.id = :name",
+            {"name": name},
+        )
+        if not rows:
+            raise KeyError(name)
+        return Program(**rows[0])
+
+    def interventions(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
+        """What changed the run from outside, in order: the commits that there were, and plain data."""
+        rows = self.query(
+            "SELECT arrival, detail FROM interventions WHERE kind = :kind ORDER BY id", {"kind": kind}
+        )
+        return [(row["arrival"], json.loads(row["detail"])) for row in rows]
+
+    def spent(self) -> tuple[Spent, Spent]:
+        """All tokens of the run so far, as servers counted them: of replies, and of tries that failed."""
+        self.flush()
+        with opening.translated(self.path):
+            return spent(self._db)
 
     def content_hash(self) -> str:
         """The hash of all content, tagged "b2:"; see `schema.Table.measured` for what it leaves out.

@@ -127,7 +127,7 @@ class Proposal:
         program: id of the program that came out; None if none did (`error` says why).
         draft: canonical hash of what was proposed before its constants were tuned (equal to the program's if
             they were not).
-        staleness: how many commits were pending when the parents were chosen.
+        staleness: commits between the choice of its parents and its own.
         evaluations: counted cost: evaluations spent, trials of the tuner included; 0 for a known program.
         error: why there is no program.
         seconds: CPU seconds it took to propose.

@@ -37,6 +37,12 @@ class Table:
     rowid: bool = True
 
 
+# Ids of requests depend on the order in which they were sent.
+_REQUEST_ORDER = (
+    "(SELECT first FROM requests WHERE id = request), (SELECT attempt FROM requests WHERE id = request), "
+    "(SELECT kind FROM requests WHERE id = request)"
+)
+
 # Scores, measures and other structured values are JSON text: compact, and open to SQLite's json_extract.
 # A column that is ANY keeps an integer an integer and -0.0 a -0.0, which REAL would not.
 TABLES: tuple[Table, ...] = (
@@ -176,37 +182,70 @@ TABLES: tuple[Table, ...] = (
         order="proposal, position",
         rowid=False,
     ),
-    # A request is written before its proposal is a commit, so `proposal` refers to a row that may never come.
+    # A request is written before its proposals are commits, so `first` refers to a row that may never come. It asks for
+    # `samples` answers, which become the proposals first, first + 1, ...; `seen` is how many commits there were when
+    # it was drawn, so that a replay draws it at the same place. One of kind "lessons" belongs to no proposal; its
+    # `first` is the number that came next.
     Table(
         "requests",
         """id INTEGER PRIMARY KEY,
-        proposal INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        samples INTEGER NOT NULL CHECK (samples > 0),
         attempt INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        kind TEXT NOT NULL,
         model TEXT NOT NULL,
         prompt TEXT NOT NULL,
         parameters TEXT NOT NULL,
         session INTEGER NOT NULL REFERENCES sessions(id),
-        at REAL NOT NULL,
-        UNIQUE (proposal, attempt)""",
-        order="proposal, attempt",
+        at REAL NOT NULL""",
+        order="first, attempt, kind",
         measured=("id", "session", "at"),
     ),
+    # What came of it: tokens as the server counted them, those of failed tries excepted.
     Table(
         "replies",
-        """proposal INTEGER NOT NULL,
-        attempt INTEGER NOT NULL,
-        text TEXT REFERENCES texts(hash),
-        finish TEXT NOT NULL,
+        """request INTEGER PRIMARY KEY REFERENCES requests(id),
+        model TEXT NOT NULL,
+        server TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
         error TEXT,
         prompt_tokens INTEGER NOT NULL,
         cached_tokens INTEGER NOT NULL,
         completion_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
         seconds REAL NOT NULL,
-        at REAL NOT NULL,
-        PRIMARY KEY (proposal, attempt),
-        FOREIGN KEY (proposal, attempt) REFERENCES requests(proposal, attempt)""",
-        order="proposal, attempt",
-        measured=("cached_tokens", "seconds", "at"),
+        session INTEGER NOT NULL REFERENCES sessions(id),
+        at REAL NOT NULL""",
+        order=_REQUEST_ORDER,
+        measured=(*("request", "server", "endpoint", "cached_tokens", "tries", "seconds", "session", "at"),),
+    ),
+    Table(
+        "samples",
+        """request INTEGER NOT NULL REFERENCES replies(request),
+        position INTEGER NOT NULL,
+        text TEXT REFERENCES texts(hash),
+        reasoning TEXT REFERENCES texts(hash),
+        finish TEXT NOT NULL,
+        PRIMARY KEY (request, position)""",
+        order=f"{_REQUEST_ORDER}, position",
+        measured=("request",),
+        rowid=False,
+    ),
+    # Tries of a request that failed and were billed all the same.
+    Table(
+        "wastes",
+        """id INTEGER PRIMARY KEY,
+        request INTEGER NOT NULL REFERENCES requests(id),
+        prompt_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions(id),
+        at REAL NOT NULL""",
+        order="id",
+        hashed=False,
     ),
     Table(
         "verdicts",
@@ -258,6 +297,8 @@ TABLES: tuple[Table, ...] = (
     ),
 )
 
+_REQUESTS_FIRST = "CREATE UNIQUE INDEX requests_first ON requests (first, attempt, kind = 'lessons')"
+
 INDEXES = (
     # The first proposal that made a program: 50 ancestors take 34 ms without it.
     "CREATE INDEX proposals_program ON proposals (program, arrival) WHERE program IS NOT NULL",
@@ -266,27 +307,43 @@ INDEXES = (
     # One evaluation a proposal, and the way a replay finds it.
     "CREATE UNIQUE INDEX evaluations_proposal ON evaluations (proposal) WHERE proposal IS NOT NULL",
     "CREATE INDEX verdicts_program ON verdicts (program)",
+    _REQUESTS_FIRST,
 )
+
+
+def _make(db: Database, table: Table) -> None:
+    options = "STRICT" if table.rowid else "STRICT, WITHOUT ROWID"
+    db.execute(f"CREATE TABLE {table.name} ({table.body}) {options}")
+    for verb in ("UPDATE", "DELETE") if table.append_only else ():
+        db.execute(
+            f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} BEGIN "
+            f"SELECT RAISE(ABORT, '{table.name} is append-only'); END"
+        )
 
 
 def _create(db: Database) -> None:
     """Version 0, an empty file, becomes version 1."""
     for table in TABLES:
-        options = "STRICT" if table.rowid else "STRICT, WITHOUT ROWID"
-        db.execute(f"CREATE TABLE {table.name} ({table.body}) {options}")
-        for verb in ("UPDATE", "DELETE") if table.append_only else ():
-            db.execute(
-                f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} BEGIN "
-                f"SELECT RAISE(ABORT, '{table.name} is append-only'); END"
-            )
+        _make(db, table)
     for index in INDEXES:
         db.execute(index)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
+def _several_samples(db: Database) -> None:
+    """Version 2: a request may ask for several answers. Nothing wrote requests or replies before."""
+    names = ("requests", "replies", "samples", "wastes")
+    for name in reversed(names):
+        db.execute(f"DROP TABLE IF EXISTS {name}")
+    for table in TABLES:
+        if table.name in names:
+            _make(db, table)
+    db.execute(_REQUESTS_FIRST)
+
+
 # MIGRATIONS[n] takes a ledger from version n to n + 1. A new column changes the content hash of older ledgers
 # unless it is measured; the changelog must say so.
-MIGRATIONS: list[Callable[[Database], None]] = [_create]
+MIGRATIONS: list[Callable[[Database], None]] = [_create, _several_samples]
 
 
 def version_of(db: Database) -> int:

@@ -1,4 +1,7 @@
-"""What the documentation shows is true: its problem files run, its commands exist."""
+"""What the documentation shows is true: its problem files run, its commands exist.
+
+A block that asks a model at `SERVER` asks a fake one.
+"""
 
 import os
 import re
@@ -12,6 +15,8 @@ import evolve
 from evolve.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "llm"))  # served
+SERVER = "http://127.0.0.1:8000/v1"
 BLOCKS = [
     pytest.param(text, id=f"{page.name}:{number}")
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,12 +26,24 @@ BLOCKS = [
 ]
 
 
+def execute(text):
+    exec(compile(text, "<documentation>", "exec"), {"__name__": "__main__"})
+
+
 @pytest.mark.parametrize("text", BLOCKS)
 def test_python_in_the_documentation_runs(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = re.match(r"# (\w+\.py)\n", text)
     if name is None:
-        exec(compile(text, "<documentation>", "exec"), {"__name__": "__main__"})
+        if "llm=" not in text:
+            execute(text)
+            return
+        from served import served
+
+        with served(latency=0.01) as server:
+            assert SERVER in text
+            execute(text.replace(SERVER, server.url))
+            assert server.counts.answered > 0
         return
     path = tmp_path / name[1]
     path.write_text(text, encoding="utf-8")

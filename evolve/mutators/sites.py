@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evolve.tree import Node, Path
-from evolve.vocabulary import Primitive
+from evolve.vocabulary import UNKNOWN, Primitive
 
 __all__ = ["UNKNOWN", "Line", "Map", "Scope", "Site"]
-
-UNKNOWN = "thing"  # kind of what cannot be told: an array or a number of a general block
 
 
 class Scope:

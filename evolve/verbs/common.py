@@ -22,6 +22,7 @@ __all__ = [
     "needs_jail",
     "pairs",
     "read_program",
+    "text_of",
 ]
 
 
@@ -101,12 +102,25 @@ def read_program(name: str) -> str:
         UsageError: the file cannot be read.
         BlockError: it has markers, but not exactly one pair in order.
     """
+    text = text_of(name)
+    return cut(text, name).block if "EVOLVE-BLOCK-" in text else text
+
+
+def text_of(name: str, option: str = "") -> str:
+    """The text of a file; `-` is stdin.
+
+    Args:
+        name: of the file.
+        option: that it was given by.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{name}: cannot be read: {why}") from None
-    return cut(text, name).block if "EVOLVE-BLOCK-" in text else text
+        raise UsageError(f"{option} {name}: cannot be read: {why}".strip()) from None
 
 
 def told(evaluation: Evaluation) -> dict[str, Any]:

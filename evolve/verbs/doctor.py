@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import evolve
+from evolve.errors import UsageError
 from evolve.fastcore import clock, jail
 from evolve.fastcore.layout import is_fixed
 from evolve.fastcore.machine import fingerprint
+from evolve.serving.plan import EXECUTABLE, executable, gpus_here
 from evolve.terminal import finding, out, print_json
 from evolve.verbs.common import add_json
 
@@ -55,6 +57,7 @@ def _findings() -> Iterator[_Finding]:
     yield _numba_cache()
     yield _shared_memory()
     yield _disk(Path.cwd())
+    yield _vllm()
 
 
 def _installed() -> Iterator[str]:
@@ -136,6 +139,21 @@ def _shared_memory() -> _Finding:
     return _Finding(
         "shared memory", "ok", f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB free in {folder}"
     )
+
+
+def _vllm() -> _Finding:
+    try:
+        program = executable()
+    except UsageError as error:
+        named = os.environ.get(EXECUTABLE)
+        return (
+            _Finding("vllm", "warning", str(error))
+            if named
+            else _Finding(
+                "vllm", "ok", "absent; only `evolve serve` wants it, a model may be served elsewhere"
+            )
+        )
+    return _Finding("vllm", "ok", f"{program}; GPUs: {', '.join(gpus_here()) or 'none'}")
 
 
 def _disk(folder: Path) -> _Finding:

@@ -13,7 +13,8 @@ from evolve.session import Session, conduct, last_budget
 from evolve.summary import machine_name, machines
 from evolve.terminal import err, safe
 from evolve.verbs.common import add_workers, needs_jail
-from evolve.verbs.run import add_output, output_of
+from evolve.verbs.models import add_servers, servers_of
+from evolve.verbs.run import add_budget, add_output, output_of
 from evolve.watch import Watch
 
 __all__ = ["configure", "run"]
@@ -22,19 +23,19 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """LEDGER, the budget, and everything that shows a search."""
     parser.add_argument("ledger", metavar="LEDGER", help="of a run")
-    parser.add_argument(
-        "--budget", help="60s, 10m, 2h or 5000 (proposals): the total, what is spent already included"
-    )
+    add_budget(parser)
     add_workers(parser)
+    add_servers(parser)
     add_output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Search on, showing progress; then tell what was found."""
     ledger = Path(args.ledger)
+    Ledger.open(ledger).close()  # one of an older version is brought up before it is read
     with Ledger.read(ledger) as book:
         problem, making = problem_of(book), book.run
-        budget = Budget.parse(args.budget) if args.budget else last_budget(book)
+        budget = Budget.parse_all(args.budget) if args.budget else last_budget(book)
         watch = Watch(problem.objective, tuple(problem.measures), making["config"]["islands"], budget)
         watch.recall(book)
         watch.reached.update(best_by_cell(book, problem.objective, problem.measures))
@@ -47,5 +48,13 @@ def run(args: argparse.Namespace) -> int:
         Session(problem, ledger, making["seed"], budget, args.workers),
         watch,
         output_of(args),
-        lambda: search(ledger, budget=budget, workers=args.workers, unsafe=args.unsafe, observer=watch),
+        lambda: search(
+            ledger,
+            budget=budget,
+            workers=args.workers,
+            unsafe=args.unsafe,
+            observer=watch,
+            notices=watch.on_notice,
+            **servers_of(args),
+        ),
     )

@@ -15,19 +15,23 @@ from evolve.source import SourceError, find_entry, parse
 from evolve.statement import Problem
 from evolve.summary import objective_of
 from evolve.verbs.common import add_problem, add_workers, load_problem, needs_jail, pairs, read_program
+from evolve.verbs.models import add_asking, dials_of, servers_of
 from evolve.watch import Watch
 
-__all__ = ["add_output", "configure", "output_of", "run"]
+__all__ = ["add_budget", "add_output", "configure", "output_of", "run"]
 
-_BUDGET = "60s, 10m, 2h or 5000 (proposals); a total over all sessions of the run"
+_BUDGET = (
+    "60s, 10m, 2h, 5000 (proposals); of models 300req, 2Mtok, 12.50money. A total over all sessions of the run; may be "
+    "given several times, what is reached first ends it"
+)
 _FROM_LEDGER = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """PROBLEM, the budget, and everything that steers or shows a search."""
     add_problem(parser)
-    parser.add_argument("--budget", required=True, help=_BUDGET)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all randomness (default 0)")
+    add_budget(parser)
+    parser.add_argument("--seed", type=int, metavar="N", help="of all randomness (default 0)")
     parser.add_argument("--ledger", metavar="FILE", help="where to record; PROBLEM-DATE-SEED.db by default")
     parser.add_argument(
         "--init",
@@ -45,7 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a dial of the search: " + ", ".join(Config().as_dict()),
     )
     add_workers(parser)
+    add_asking(parser)
     add_output(parser)
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """`--budget`."""
+    parser.add_argument("--budget", metavar="LIMIT", action="append", default=[], help=_BUDGET)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -67,27 +77,37 @@ def output_of(args: argparse.Namespace) -> Output:
 
 def run(args: argparse.Namespace) -> int:
     """Search, showing progress; then tell what was found."""
-    budget = Budget.parse(args.budget)
+    budget = Budget.parse_all(args.budget)
     config = Config.of(pairs(args.dials, "--set"))
+    dials = dials_of(args)
+    repeats = bool(args.llm and dials is None)
+    if repeats and (args.seed is not None or args.dials or args.init):
+        raise UsageError("a replay does what its recording did: leave --seed, --set and --init out")
+    if not repeats and not args.budget:
+        raise UsageError("no budget; say --budget 60s, 10m, 2h or 5000 (proposals)")
+    seed = args.seed or 0
     problem = load_problem(args)
     needs_jail(args.unsafe)
     init = [source for name in args.init for source in _sources(name, problem)]
-    ledger = Path(args.ledger) if args.ledger else free_name(problem.name, args.seed)
+    ledger = Path(args.ledger) if args.ledger else free_name(problem.name, seed)
     watch = Watch(problem.objective, tuple(problem.measures), config.islands, budget)
     return conduct(
-        Session(problem, ledger, args.seed, budget, args.workers),
+        Session(problem, ledger, seed, budget, args.workers),
         watch,
         output_of(args),
         lambda: search(
             problem,
-            seed=args.seed,
+            seed=seed,
             ledger=ledger,
             config=config,
             init=init,
+            dials=dials,
             budget=budget,
             workers=args.workers,
             unsafe=args.unsafe,
             observer=watch,
+            notices=watch.on_notice,
+            **servers_of(args),
         ),
     )
 

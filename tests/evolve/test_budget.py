@@ -17,6 +17,10 @@ from evolve.errors import UsageError
         ("5_000", Budget(proposals=5000)),
         ("10k", Budget(proposals=10_000)),
         (" 3 min ", Budget(seconds=180)),
+        ("2Mtok", Budget(tokens=2_000_000)),
+        ("1.5ktok", Budget(tokens=1500)),
+        ("300req", Budget(requests=300)),
+        ("12.50money", Budget(money=12.5)),
     ],
 )
 def test_a_budget_is_understood(text, budget):
@@ -29,9 +33,18 @@ def test_a_malformed_budget_says_what_may_be_said(text):
         Budget.parse(text)
 
 
-def test_a_budget_in_tokens_needs_a_model():
-    with pytest.raises(UsageError, match="needs a model"):
-        Budget.parse("2Mtok")
+def test_several_budgets_are_one_and_none_is_given_twice():
+    assert Budget.parse_all(["60s", "2Mtok", "10"]) == Budget(seconds=60, tokens=2_000_000, proposals=10)
+    assert Budget.parse_all([]) == Budget()
+    with pytest.raises(UsageError, match="seconds are limited twice"):
+        Budget.parse_all(["60s", "10", "2m"])
+
+
+def test_a_budget_comes_back_from_a_ledger_and_is_told():
+    budget = Budget(seconds=60, tokens=5000, money=0.5)
+    assert Budget(**budget.as_dict()) == budget
+    assert str(budget) == "60s or 5000 tokens or 0.5 of money"
+    assert Budget(proposals=5).as_dict() == {"proposals": 5, "seconds": None}
 
 
 def test_an_unknown_dial_is_an_error_that_lists_the_dials():

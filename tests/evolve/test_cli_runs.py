@@ -1,6 +1,8 @@
 """The verbs of a run and of what comes after it, with real workers and a real ledger."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -111,6 +113,19 @@ def test_resume_finishes_and_goes_on(cli, problem_file, tmp_path):
     code, out, _ = cli("resume", ledger, "--workers", "1", "--json")
     assert code == 0
     assert json.loads(out)["proposals"] == 80
+
+
+def test_resume_brings_up_a_ledger_of_an_older_version(cli, problem_file, tmp_path):
+    ledger = tmp_path / "a.db"
+    words = ("--workers", "1", "--quiet")
+    assert cli("run", problem_file(), "--budget", "5", "--ledger", ledger, *words)[0] == 0
+    with contextlib.closing(sqlite3.connect(ledger)) as db:
+        db.execute("PRAGMA user_version = 1")
+    code, _, err = cli("show", ledger)
+    assert code != 0
+    assert "`evolve resume` brings it up" in err
+    assert cli("resume", ledger, "--budget", "8", *words)[0] == 0
+    assert cli("show", ledger)[0] == 0
 
 
 def test_init_takes_a_file_and_a_ledger_of_the_same_problem(cli, problem_file, folder, tmp_path):

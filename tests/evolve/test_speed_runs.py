@@ -16,8 +16,11 @@ from evolve.fingerprint import fingerprint
 from evolve.loader import load
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Evaluation, Status
+from evolve.restoring import restore
 from evolve.search import Search
 from evolve.speed_telling import headline_of_speed, ratio, speed_doubts, spoken
+
+MAKING = {"seed": 0, "config": {}, "init": ()}
 
 
 @pytest.fixture
@@ -66,9 +69,9 @@ def _resumed_is_the_fold_of_what_was_recorded(path, ledger, best):
     folds = []
     for _ in range(2):
         with Ledger.read(ledger) as book:
-            search = runs._search(load(str(path)), Config(), 0, ())
-            session = SimpleNamespace(book=book, search=search, fingerprint=book.fingerprint)
-            prepared, done, _ = runs._replay(session)
+            search = runs._search(load(str(path)), MAKING)
+            prepared, _ = restore(book, search, book.fingerprint)
+            done = book.commits - 1
         folds.append((search.archive.best(), {number: one.draft.source for number, one in prepared.items()}))
     assert folds[0] == folds[1]
     assert folds[0][0].objective == best
@@ -155,7 +158,7 @@ def test_the_second_measurement_of_a_would_be_elite_is_the_one_that_counts(timed
 def test_a_search_for_speed_asks_for_no_tuning_and_tells_its_races_what_is_too_slow(timed_file):
     path = timed_file({"y = x * x\n    for": "y = 1.5 * x\n    for"})
     problem = load(str(path))
-    search = runs._search(problem, Config(), 0, ())
+    search = runs._search(problem, MAKING)
     seed = search.propose(0)
     assert seed.job.floor is None
     search.commit(

@@ -1,0 +1,1 @@
+"""Language models as mutators: the wire, the endpoints, the budget. Imports no model library."""

@@ -1,0 +1,97 @@
+"""A real server that is killed, and one that is told to end."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from evolve.llm.client import HttpClient
+from evolve.llm.records import Message, Request
+from evolve.serving.discovery import discovered
+
+from .conftest import EXTRA, PATIENT
+
+
+def ask(text, tokens=800):
+    long = {"min_tokens": tokens, "ignore_eos": True}
+    return Request((Message("user", text),), "s", "", tokens, sampling=long, deadline=300.0)
+
+
+@pytest.mark.slow
+def test_requests_of_an_engine_that_is_killed_are_answered_once_each_by_the_next(real_vllm):
+    async def run():
+        notices = []
+        client = real_vllm.client(notices.append)
+        tasks = [asyncio.create_task(client.generate(ask(f"number {number}"))) for number in range(24)]
+        while (await asyncio.to_thread(real_vllm.metrics))["num_requests_running"] < 4:
+            await asyncio.sleep(0.02)
+        answered = sum(task.done() for task in tasks)
+        (engine,) = real_vllm.engines()
+        os.kill(engine, signal.SIGKILL)
+        replies = await asyncio.gather(*tasks)
+        await client.close()
+        return answered, replies, notices
+
+    before = len(real_vllm.said)
+    answered, replies, notices = asyncio.run(run())
+    assert answered < 24
+    assert len(replies) == 24
+    assert {reply.usage.completion for reply in replies} == {800}
+    assert {reply.attempts for reply in replies} <= {1, 2, 3}
+    assert any(reply.attempts > 1 for reply in replies)
+    assert [said.kind for said in real_vllm.said[before:]] == ["died", "starting", "ready"]
+    # The new server's counters know what it said: to each request that was left once, and to the supervisor's probe.
+    left = sum(reply.attempts > 1 for reply in replies)
+    probe = real_vllm.supervisor.keepers[0].finding.usage.completion
+    assert real_vllm.metrics()["generation_tokens_total"] == left * 800 + probe
+    assert sum(notice.kind == "poisoned" for notice in notices) == 0
+
+
+@pytest.mark.slow
+def test_the_command_serves_drains_and_leaves_nothing(vllm_program, tiny_model, tmp_path):
+    environment = {**os.environ, "EVOLVE_VLLM": str(vllm_program), "EVOLVE_SERVE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "evolve", "serve", str(tiny_model[0]), "--profile", "edit"]
+    process = subprocess.Popen(
+        [*command, "--gpus", "none", "--drain", "60", "--json", "--", *EXTRA],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = iter(process.stdout.readline, "")
+    told = ""
+    for line in lines:
+        told += line
+        if line == "}\n":
+            break
+    assert told, process.communicate()
+    (found,) = discovered(tmp_path)
+    assert [each.url for each in found.endpoints] == json.loads(told)["urls"]
+
+    async def run():
+        client = HttpClient(found.endpoints, PATIENT, seed=0)
+        # Without a mind, the likeliest word is often the one before: a guess that copies is right.
+        copied = Request((Message("user", "say hello"),), "s", "", 500, sampling={"temperature": 0.0})
+        await client.generate(copied)
+        tasks = [asyncio.create_task(client.generate(ask(f"number {number}", 1_500))) for number in range(4)]
+        while not client.servers or client.servers[0].in_flight < 4:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        assert not any(task.done() for task in tasks)
+        process.send_signal(signal.SIGTERM)
+        replies = await asyncio.gather(*tasks)
+        await client.close()
+        return replies
+
+    replies = asyncio.run(run())
+    assert [(reply.attempts, reply.usage.completion) for reply in replies] == [(1, 1_500)] * 4
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert "draining" in said
+    assert re.search(r"\d+% of [\d,]+ guessed tokens were accepted", said), said
+    assert discovered(tmp_path) == []
