@@ -27,6 +27,7 @@ _PROGRESS = re.compile(
 )
 _LAST = 30.0  # seconds that the kernel gets to end what was killed: a driver that hangs may never let go
 _LOOK = 0.25  # seconds between two looks at a server that is starting
+_LAST_WORDS = 10.0  # seconds in which a busy server may tell its figures before it is ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +171,13 @@ class Keeper:
 
     async def _tell_guesses(self) -> None:
         """Say how much of its speculation was worth it, if it speculates."""
-        if words := guesses(await self._metrics()):
+        if words := guesses(await self._metrics(_LAST_WORDS)):
             self._say("note", words)
 
-    async def _metrics(self) -> str:
-        """What the server counts; "" if it does not say."""
+    async def _metrics(self, deadline: float = 2.0) -> str:
+        """What the server counts; "" if it does not say in time."""
         try:
-            data = await self._transport.get(self.endpoint, self.endpoint.root + "/metrics", 2.0)
+            data = await self._transport.get(self.endpoint, self.endpoint.root + "/metrics", deadline)
         except (Refused, Failure):
             return ""
         return data.decode("utf-8", "replace")
