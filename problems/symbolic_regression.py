@@ -122,7 +122,7 @@ def _piece(rng: np.random.Generator) -> Piece:
 
 def _fit(terms: Floats, t: Floats) -> tuple[Floats, float]:
     """Coefficients of the least squares fit of t by the rows of `terms`, and its normalised error."""
-    found = np.linalg.lstsq(terms.T, t, rcond=None)[0]
+    found = np.linalg.lstsq(terms.T, t, rcond=None)[0].astype(np.float64)
     return found, float(np.mean((t - found @ terms) ** 2) / np.var(t))
 
 
