@@ -198,6 +198,17 @@ def _once(pairs):
     return dict(pairs)
 
 
+class _Data(dict):
+    """What a claim is about; knows which parts were looked at, for nothing else is checked."""
+
+    def __getitem__(self, name):
+        self.__dict__.setdefault("seen", {{}})[name] = None
+        part = super().__getitem__(name)
+        if type(part) in (float, bool):
+            raise ValueError(f"{{name}} is {{part}}; exact numbers are whole, or texts")
+        return part
+
+
 def _main(path):
     if hasattr(_sys, "set_int_max_str_digits"):
         _sys.set_int_max_str_digits(0)
@@ -210,11 +221,12 @@ def _main(path):
     if not certificate["claims"]:
         raise ValueError("it claims nothing")
     for claim in certificate["claims"]:
-        about = "".join(f", {{name}} = {{part}}" for name, part in claim["data"].items() if type(part) is int)
-        value = {check}(claim["data"])
+        data = _Data(claim["data"])
+        value = {check}(data)
         if type(value) is not str or value != claim["value"]:
             raise ValueError(f"the value is {{value}} and not {{claim['value']}}")
-        print(ascii(claim["case"] + about), "holds, with the exact value", ascii(value)[1:-1])
+        about = "".join(f"{{name}} = {{data[name]}}, " for name in data.seen if type(data[name]) is int)
+        print(f"{{about}}the exact value", ascii(value)[1:-1], "holds; the file calls it", ascii(claim["case"]))
 
 
 if __name__ == "__main__":

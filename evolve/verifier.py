@@ -23,6 +23,7 @@ from evolve.statement import Problem
 __all__ = ["VERIFIER", "Claim", "Finding", "Rules", "Verdict", "verify"]
 
 VERIFIER = f"evolve {__version__}"
+_SHOWN = 6  # suites of unseen cases in a sentence
 _PAIRS = 200
 
 
@@ -142,9 +143,11 @@ def _concluded(problem: Problem, claim: Claim, findings: Sequence[Finding]) -> t
     left = [one for one in findings if one.holds is None and (one.name != "unseen" or "failures" in one.data)]
     if left:  # what was to be checked and could not be leaves the claim open, whatever else holds
         return "unverified", left[0].words
+    worse = [suite for one in findings if one.name == "unseen" for suite in one.data.get("worse", ())]
+    but = f"; but on unseen {', '.join(worse)} it is worse than the seed program" if worse else ""
     for name in ("timing", "fresh"):
         if name in held:
-            return "confirmed", held[name].words
+            return "confirmed", f"{held[name].words}{but}"
     if claim.source == problem.block:
         return "unverified", "it is the seed program"
     return "unverified", "the problem has neither a certificate nor fresh cases to hold it against"
@@ -262,24 +265,43 @@ class _Verification:
         suites = list(self.problem.unseen)
         if not suites:
             return []
-        judged = await self._judged(Job(self.claim.source, suite, verify=VerifyOrder()) for suite in suites)
+        values, failures = await self._on_suites(self.claim.source)
+        data: dict[str, Any] = {"values": values, **({"failures": failures} if failures else {})}
+        if failures:
+            suite, why = next(iter(failures.items()))
+            return [Finding("unseen", _blamed(why), f"on unseen cases, {suite}: {why}", data)]
+        objective, block = self.problem.objective, self.problem.block
+        seeds = values if self.claim.source == block else (await self._on_suites(block))[0]
+        data["seed_program"] = seeds
+        data["worse"] = [
+            suite
+            for suite, value in values.items()
+            if value is not None and (seed := seeds[suite]) is not None and objective.better(seed, value)
+        ]
+        told = [f"{suite} {values[suite]:.5g} ({_seed_told(seeds[suite])})" for suite in suites[:_SHOWN]]
+        more = f" and {len(suites) - _SHOWN} more" if len(suites) > _SHOWN else ""
+        worse = f"; worse than the seed program on {', '.join(data['worse'])}" if data["worse"] else ""
+        return [Finding("unseen", None, f"on unseen cases: {', '.join(told)}{more}{worse}", data)]
+
+    async def _on_suites(self, source: str) -> tuple[dict[str, float | None], dict[str, str]]:
+        """Objective on each suite of unseen cases, and what went wrong where something did."""
+        suites = list(self.problem.unseen)
+        judged = await self._judged(Job(source, suite, verify=VerifyOrder()) for suite in suites)
         values: dict[str, float | None] = {}
         failures: dict[str, str] = {}
         for suite, one in zip(suites, judged, strict=True):
             values[suite] = one.evaluation.objective
             if one.evaluation.status is not Status.OK:
                 failures[suite] = f"{one.evaluation.status}: {one.evaluation.message}"
-        data = {"values": values, **({"failures": failures} if failures else {})}
-        if failures:
-            suite, why = next(iter(failures.items()))
-            return [Finding("unseen", _blamed(why), f"on unseen cases, {suite}: {why}", data)]
-        return [Finding("unseen", None, f"it scores on all {len(suites)} suites of unseen cases", data)]
+        return values, failures
 
     async def _fresh(self) -> list[Finding]:
         """New cases, drawn with seeds that did not exist before, beside the seed program and the baselines."""
         problem, claim = self.problem, self.claim
         if problem.fresh is None and problem.repeats < 2:
             return []
+        if claim.source == problem.block:
+            return [Finding("fresh", None, "it is the seed program, which fresh cases are compared with")]
         order, *orders = self._orders()
         (first,) = await self._judged([order(claim.source)])
         if _blamed(told := _told(first)) is None:  # nor would it score others
@@ -307,6 +329,10 @@ class _Verification:
             return lambda source: Job(source, verify=VerifyOrder(fresh=(seed + draw) % 2**63))
 
         return [order(draw) for draw in range(self.rules.draws)]
+
+
+def _seed_told(value: float | None) -> str:
+    return "the seed program fails" if value is None else f"seed program {value:.5g}"
 
 
 def _told(judged: Judged) -> float | str:

@@ -3,7 +3,7 @@
 The memory S is a matrix, (d, d), zero at first. At each token the cell gets a row k, (1, d), the key; a column v,
 (d, 1), the value; a row q, (1, d), the query; and two numbers a and b, (1, 1). All are learnt linear functions of the
 token, without bounds. The cell gives the new S, and a column from which the token's output is made. The seed is linear
-attention: it adds v k to S and reads S q.
+attention: the new S is S + v k, and it reads the new S times q.
 
 `cell` computes nothing: it gets names and answers with lines, for instance ["t = mul v k", "state = add S t",
 "u = mul state q", "read = across u"]. The class `Tensor` of the block writes them, so a cell reads like arithmetic.
@@ -150,7 +150,7 @@ def read_lines(lines: list[str]) -> list[Line]:
         match text.split(" "):
             case [name, "=", part]:
                 operation, parts = "", [part]
-            case [name, "=", operation, *parts]:
+            case [name, "=", operation, *parts] if operation:
                 pass
             case _:
                 name, operation, parts = "", "", []

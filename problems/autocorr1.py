@@ -88,7 +88,7 @@ def check(data: "dict[str, Any]") -> str:
     from fractions import Fraction
 
     n, heights = data["n"], data["heights"]
-    if len(heights) != n:
+    if type(n) is not int or len(heights) != n:
         raise ValueError(f"there are not {n} heights")
     if any(type(height) is not int or height < 0 for height in heights):
         raise ValueError("a height is no whole number from zero on")
@@ -186,6 +186,7 @@ def autocorr1(n: int = 600, seconds: float = 5.0) -> Problem:
             Reference("AlphaEvolve", 1.505294, "arXiv:2506.13131, B.1", "2025"),
             Reference("AlphaEvolve", 1.503164, "arXiv:2511.02864", "2025"),
             Reference("ThetaEvolve", 1.503133, "arXiv:2511.23473", "2025"),
+            Reference("TTT-Discover", 1.5029, "Yuksekgonul et al., arXiv:2601.16175", "2026"),
             Reference("no function is below", 1.28, "Cloninger, Steinerberger, arXiv:1403.7988", "2017"),
         ],
         limits=Limits(seconds=seconds),

@@ -212,8 +212,10 @@ def _case(name: str, seed: Sequence[int], kind: Callable[..., Ints], slots: int,
 @problem
 def cache_eviction(slots: int = 32, requests: int = 5000) -> Problem:
     """Eviction from a cache by a priority for each page in it."""
-    if slots < 4 or requests < 100 * slots:
-        raise ValueError(f"{slots} slots and {requests} requests; at least 4, and 100 requests a slot")
+    if slots < 4 or not 100 * slots <= requests <= 10**6:
+        raise ValueError(
+            f"{slots} slots and {requests} requests; at least 4, and from 100 requests a slot to a million"
+        )
     small, large, huge = slots, 3 * slots, 8 * slots
     sizes = (small, small, large)
     train = [

@@ -78,6 +78,8 @@ def score(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> dict[str, f
 def check(data: "dict[str, Any]") -> str:
     """Number of vectors of F_3^n, given as words of digits, no three of which lie on a line."""
     n, words = data["n"], data["vectors"]
+    if type(n) is not int or n < 1:
+        raise ValueError("n is no whole number from one on")
     for word in words:
         if len(word) != n or set(word) - set("012"):
             raise ValueError(f"{word} is no vector of F_3^{n}")

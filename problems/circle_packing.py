@@ -11,7 +11,7 @@ the engine rather than evidence for any method.
 """
 
 from fractions import Fraction
-from math import sqrt
+from math import hypot
 from typing import Any
 
 from evolve import (
@@ -102,11 +102,13 @@ def shrink(discs: np.ndarray) -> list[list[float]]:
 
 def _separate(one: list[float], two: list[float]) -> None:
     """Scale both radii down by one factor until the discs do not overlap. Never grows one, so earlier pairs hold."""
-    factor = 1.0
+    factor, less = 1.0, 2.0**-52
     r1, r2 = one[2], two[2]
     while r1 + r2 > 0.0 and not _apart(tuple(one), tuple(two)):
-        distance = sqrt((one[0] - two[0]) ** 2 + (one[1] - two[1]) ** 2)
-        factor = float(np.nextafter(min(factor, distance / (r1 + r2)), 0.0))
+        distance = hypot(one[0] - two[0], one[1] - two[1])
+        # Twice as much less each time: among the smallest numbers there are, one rounding is a large share.
+        factor = min(factor, distance / (r1 + r2)) * max(0.0, 1.0 - less)
+        less *= 2.0
         one[2], two[2] = r1 * factor, r2 * factor
 
 
@@ -128,9 +130,9 @@ def check(data: "dict[str, Any]") -> str:
     """Sum of the radii of n discs (x, y, radius) in the unit square, no two of which overlap; exact rationals."""
     from fractions import Fraction
 
-    discs = [[Fraction(number) for number in disc] for disc in data["discs"]]
-    if len(discs) != data["n"] or any(len(disc) != 3 for disc in discs):
-        raise ValueError(f"there are not {data['n']} discs of three numbers")
+    n, discs = data["n"], [[Fraction(number) for number in disc] for disc in data["discs"]]
+    if type(n) is not int or len(discs) != n or any(len(disc) != 3 for disc in discs):
+        raise ValueError(f"there are not {n} discs of three numbers")
     for index, (x, y, r) in enumerate(discs):
         if not 0 <= r <= min(x, y, 1 - x, 1 - y):
             raise ValueError(f"disc {index} leaves the square")
@@ -165,6 +167,8 @@ def pack(n):
 @problem
 def circle_packing(n: int = 26) -> Problem:
     """Pack n discs in the unit square."""
+    if not 1 <= n <= 400:
+        raise ValueError(f"n is {n}; a number of discs from 1 to 400")
     return Problem(
         entry="pack",
         cases=[Case(f"n{n}", inputs=(n,))],

@@ -94,7 +94,7 @@ def check(data: "dict[str, Any]") -> str:
     n, one, heights = data["n"], data["denominator"], data["heights"]
     if type(one) is not int or one < 1:
         raise ValueError("the denominator is no whole number from one on")
-    if len(heights) != n:
+    if type(n) is not int or len(heights) != n:
         raise ValueError(f"there are not {n} heights")
     if any(type(height) is not int or not 0 <= height <= one for height in heights):
         raise ValueError("a height is no whole number from zero to the denominator")

@@ -176,8 +176,8 @@ def _suite(name: str, sizes: Sequence[int], seed: int, ratio: float = RATIO) -> 
 @problem
 def maxsat_flip(n: int = 200, formulas: int = 12) -> Problem:
     """Maximum satisfiability by a preference for variables to flip; formulas of n and n * 3 / 2 variables."""
-    if n < 20 or formulas < 2:
-        raise ValueError(f"n is {n} and formulas is {formulas}; at least 20 and 2")
+    if not (20 <= n <= 1_000 and 2 <= formulas <= 200):
+        raise ValueError(f"n is {n} and formulas is {formulas}; 20 to 1000, and 2 to 200")
     small, large, other, huge = n, n * 3 // 2, n * 5 // 4, n * 5 // 2
     train = _suite("train", [small] * formulas + [large] * (formulas * 2 // 3), 31)
     return Problem(

@@ -102,18 +102,22 @@ def score(network: npt.NDArray[np.int64], case: Case) -> dict[str, float]:
 def check(data: "dict[str, Any]") -> str:
     """Comparators (i, j), i < j, that sort n wires, and after the point their layers, by the 0-1 principle."""
     n, pairs = data["n"], data["comparators"]
+    if type(n) is not int or not 2 <= n <= 20:
+        raise ValueError("n is no whole number from 2 to 20")
     everything = 2 ** (2**n) - 1
     # Every vector of zeros and ones at once: bit v of wire w is bit w of v, blocks of 2**w zeros and as many ones.
     wires = [everything // (2 ** (2**w) + 1) << 2**w for w in range(n)]
     layers = [0] * n
     for i, j in pairs:
-        if not 0 <= i < j < n:
+        if type(i) is not int or type(j) is not int or not 0 <= i < j < n:
             raise ValueError(f"({i}, {j}) is no comparator")
         wires[i], wires[j] = wires[i] & wires[j], wires[i] | wires[j]
         layers[i] = layers[j] = max(layers[i], layers[j]) + 1
     for w in range(n - 1):
         if wires[w] & ~wires[w + 1]:
             raise ValueError(f"some vector is not sorted at wires {w} and {w + 1}")
+    if max(layers) > 999:
+        raise ValueError(f"{max(layers)} layers do not fit into three digits")
     return f"{len(pairs)}.{max(layers):03d}"
 
 

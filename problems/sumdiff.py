@@ -89,7 +89,7 @@ def score(answer: npt.NDArray[np.int64], case: Case) -> dict[str, float]:
 
 
 def check(data: "dict[str, Any]") -> str:
-    """1 + ln(|U - U| / |U + U|) / ln(2 max(U) + 1) of a set U of whole numbers, rounded down in the 15th place."""
+    """1 + ln(|U - U| / |U + U|) / ln(2 max(U) + 1) of a set U of whole numbers, 1 or rounded down in the 15th place."""
     from decimal import ROUND_FLOOR, Context, Decimal
 
     members = data["members"]
@@ -108,6 +108,8 @@ def check(data: "dict[str, Any]") -> str:
     for place, one in enumerate(members):
         for other in members[: place + 1]:
             sums[one + other] = differences[one - other] = 1
+    if 2 * differences.count(1) - 1 == sums.count(1):
+        return "1"
     # Decimal.ln is rounded correctly to 50 digits, so each logarithm lies between the neighbours of what it returns.
     # Every step takes the side that makes the result smaller.
     context = Context(prec=50, rounding=ROUND_FLOOR)
@@ -204,12 +206,14 @@ def _language(d: int, b: int) -> Sequence[Primitive]:
 @problem
 def sumdiff(d: int = 7, b: int = 4, most: int = 4096) -> Problem:
     """A set of whole numbers with many more differences than sums."""
+    if not 3 <= most <= 20_000:
+        raise ValueError(f"most is {most}; a number of members from 3 to 20000")
     shapes = [(d, b), (d - 1, b + 1), (d + 1, b - 1)]
     for digits, below in shapes:
         if digits < 1 or below < 2 or below**digits > 20_000 or (2 * below - 1) ** digits > LARGEST:
             raise ValueError(
-                f"{digits} digits below {below}: candidates are 20,000 at most, and none is above {LARGEST}; "
-                "the unseen cases have one digit less and more"
+                f"d is {d} and b is {b}; that makes a case of {digits} digits below {below}: candidates are 20,000 at "
+                f"most, and none is above {LARGEST} (the unseen cases have one digit less and more)"
             )
     train, *others = [_case(*shape, most) for shape in shapes]
     return Problem(

@@ -13,7 +13,7 @@ least is larger than 2. What t comes from holds there too; a mere fit does not.
 
 The parameter `equation` is the seed of the equation behind t: a sum of functions, and products of them, of mixtures
 of the coordinates, of which one may not matter; its numbers have three digits, and it is in no textbook. `noise` adds
-normal noise to t at the 400 points, as a share of s.
+normal noise to t at the 400 points, as a share of the standard deviation that t has there without it.
 """
 
 from collections.abc import Callable, Mapping
@@ -204,9 +204,14 @@ def symbolic_regression(equation: int = 0, points: int = 400, noise: float = 0.0
     law = equation_of(equation)
     rng = np.random.default_rng([2, equation])
     lattice = np.array(list(product((-_INSIDE, 0.0, _INSIDE), repeat=3))).T
-    train = np.hstack([lattice, points_of(rng, points - lattice.shape[1])])
-    clean = law(train)
-    t = clean + noise * clean.std() * rng.standard_normal(points)
+
+    def measured(name: str, rng: np.random.Generator) -> tuple[Case, Floats, Floats]:
+        at = np.hstack([lattice, points_of(rng, points - lattice.shape[1])])
+        clean = law(at)
+        noisy = clean + noise * clean.std() * rng.standard_normal(points)
+        return case(name, at, noisy), at, noisy
+
+    training, train, t = measured("train", rng)
 
     def others(name: str, rng: np.random.Generator, outside: bool = False) -> list[Case]:
         drawn = [points_of(rng, 500, outside) for _ in range(4)]
@@ -225,13 +230,13 @@ def symbolic_regression(equation: int = 0, points: int = 400, noise: float = 0.0
 
     return Problem(
         entry="formula",
-        cases=[case("train", train, t)],
+        cases=[training],
         returns=Array("f8", None, low=-_MOST, high=_MOST),
         score=score,
         objective=Objective("nmse", "min"),
         measures=[Measure("linear", 0.0, 1.0, bins=12), Measure("nodes", 0, 120, bins=15)],
         unseen={"inside": others("inside", rng), "outside": others("outside", rng, True)},
-        fresh=lambda rng: others("fresh", rng),
+        fresh=lambda rng: [measured("fresh", rng)[0]],
         strategy=any_points,
         primitives=[
             *(Primitive(name, (), "num") for name in "xyz"),

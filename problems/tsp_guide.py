@@ -1,7 +1,7 @@
 """Build a short round trip through cities by a rule for the next city.
 
 A trip starts at city 0 and goes from city to city until all are visited, and back. The next city is the unvisited one
-of the highest `priority(step, out, lonely, left)` (of equals the nearest; a priority of NaN is the lowest):
+of the highest `priority(step, out, lonely, left)` (NaN is the lowest; of equals the nearest, then the smallest number):
 
 - step: its distance from here;
 - out: how directly the step leads away from city 0, from -1 (straight back) to 1 (straight away): the distance from
@@ -174,8 +174,8 @@ def _maps(name: str, make: Callable[..., Ints], counts: Sequence[int], seed: int
 @problem
 def tsp_guide(maps: int = 16) -> Problem:
     """Round trips by a priority for the next city."""
-    if maps < 2:
-        raise ValueError(f"maps is {maps}; at least 2")
+    if not 2 <= maps <= 200:
+        raise ValueError(f"maps is {maps}; from 2 to 200")
     sizes = (50,) * maps + (100,) * maps + (200,) * (maps // 2)
     train = _maps("train", even, sizes, 21)
     return Problem(
@@ -197,8 +197,10 @@ def tsp_guide(maps: int = 16) -> Problem:
             "n400": _maps("unseen", even, [400] * 4, 25),
             "clustered": _maps("clustered", clustered, [100] * 8, 26),
         },
+        # In the same proportion as the training maps, and few: each needs a long local search of its own.
         fresh=lambda rng: [
-            Case(f"fresh_{place}", hidden=Map(even(rng, count))) for place, count in enumerate(sizes)
+            Case(f"fresh_{place}", hidden=Map(even(rng, count)))
+            for place, count in enumerate((50, 50, 100, 100, 200))
         ],
         primitives=[
             Primitive("np.sqrt", ("num",), "num"),

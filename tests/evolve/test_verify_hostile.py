@@ -192,6 +192,7 @@ def checked(folder, text, check):
 
 def test_a_crafted_file_is_seen_through(tmp_path):
     def main(data):
+        assert data["n"] == 4
         return data["value"]
 
     claims = {"claims": [{"case": "a\x1b[31m", "value": "1\x1b[31m", "data": {"n": 4, "value": "1\x1b[31m"}}]}

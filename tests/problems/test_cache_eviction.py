@@ -170,5 +170,5 @@ def test_traces_are_of_the_length_asked_for_and_fresh_ones_are_new(problem):
 
 @pytest.mark.parametrize("given", [{"slots": 3}, {"slots": 32, "requests": 3000}])
 def test_a_size_that_is_not_served_is_refused(given):
-    with pytest.raises(ProblemError, match="at least 4, and 100 requests a slot"):
+    with pytest.raises(ProblemError, match="at least 4, and from 100 requests a slot"):
         load("cache_eviction", given)

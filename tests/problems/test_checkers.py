@@ -1,5 +1,6 @@
 """Every shipped checker runs alone, takes its seed program's certificate, and finds each corruption of it."""
 
+import json
 import random
 import subprocess
 import sys
@@ -58,3 +59,44 @@ def test_it_finds_random_corruptions(certificate):
         done = checked(path, spoilt)
         assert done.returncode == 1, (place, done.stdout)
         assert done.stderr.startswith("NOT valid: ")
+
+
+def forged(text, change):
+    """The same certificate with another claim, signed again: whoever forges one can do that."""
+    told = json.loads(text)
+    del told["digest"]
+    change(told["claims"][0])
+    return signed(told)
+
+
+def test_a_size_that_is_no_whole_number_is_refused(certificate):
+    """Else a claim about 9 dimensions could hide which, and call itself one about 8."""
+    path, text = certificate
+
+    def sizes(claim):
+        return [name for name, part in claim["data"].items() if type(part) is int]
+
+    names = sizes(json.loads(text)["claims"][0])
+    for name in names:
+        for make in (float, bool, str, lambda part: [part]):
+
+            def change(claim, name=name, make=make):
+                claim["data"][name] = make(claim["data"][name])
+
+            done = checked(path, forged(text, change))
+            assert done.returncode == 1, (name, make, done.stdout)
+            assert done.stderr.startswith("NOT valid: ")
+
+
+def test_what_was_not_looked_at_is_not_told_as_checked(certificate):
+    path, text = certificate
+
+    def change(claim):
+        claim["case"] = "d8, dimension = 8"
+        claim["data"]["dimensions"] = 8
+
+    done = checked(path, forged(text, change))
+    assert done.returncode == 0
+    said, words = done.stdout.split("; the file calls it ")
+    assert "dimensions" not in said
+    assert words == "'d8, dimension = 8'\n"

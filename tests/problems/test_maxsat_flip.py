@@ -142,5 +142,5 @@ def test_fresh_formulas_are_new(problem):
 
 @pytest.mark.parametrize("given", [{"n": 19}, {"formulas": 1}])
 def test_a_size_that_is_not_served_is_refused(given):
-    with pytest.raises(ProblemError, match="at least 20 and 2"):
+    with pytest.raises(ProblemError, match="20 to 1000, and 2 to 200"):
         load("maxsat_flip", given)

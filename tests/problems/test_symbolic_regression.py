@@ -1,6 +1,7 @@
 """symbolic_regression: its equations are what they are said to be, and only a formula does well on them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -227,11 +228,23 @@ def test_baselines_are_ordered_on_points_that_they_were_fitted_to(judge):
     assert 1.0 > errors[0] > errors[1] > errors[2] > 0.0
 
 
+def test_fresh_cases_are_measured_as_the_training_case_was():
+    noisy = load("symbolic_regression", {"noise": 0.5})
+    (fresh,), (train,) = noisy.fresh(np.random.default_rng(1)), noisy.cases
+    assert [row[:27].tolist() for row in fresh.inputs] == [row[:27].tolist() for row in train.inputs]
+    assert [len(row) for row in fresh.inputs] == [len(row) for row in train.inputs]
+    law = equation_of(0)
+    left = [float(np.std(case.hidden.t - law(np.array(case.inputs)))) for case in (fresh, train)]
+    assert left[0] == pytest.approx(left[1], rel=0.2)
+    assert left[0] == pytest.approx(0.5, rel=0.2)
+
+
 def test_suites_and_fresh_cases_share_no_point_with_the_training_case():
     seen = set(TRAIN.inputs[0].tolist()) - {-2.0, 0.0, 2.0}
     cases = [case for suite in PROBLEM.unseen.values() for case in suite]
+    assert [len(case.inputs[0]) for case in cases] == [500] * 8
     cases += PROBLEM.fresh(np.random.default_rng(1))
-    assert [len(case.inputs[0]) for case in cases] == [500] * 12
+    cases[-1] = replace(cases[-1], inputs=(cases[-1].inputs[0][27:],))  # without the lattice, which both have
     assert not any(seen & set(case.inputs[0].tolist()) for case in cases)
     again = load("symbolic_regression")
     assert np.array_equal(again.cases[0].hidden.t, TRAIN.hidden.t)

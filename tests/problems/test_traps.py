@@ -1,10 +1,14 @@
 """Answers that claim more than they are worth, to the problems that have no file of such answers of their own."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
+from evolve.errors import ProblemError
 from evolve.evaluator import Job, Judge
 from evolve.loader import load
+from evolve.problems import circle_packing
 
 FLOATS = """
 import numpy as np
@@ -98,6 +102,37 @@ def table_by_heart(name, values):
     """A program that has learnt numbers by heart for the training grid, and nothing else."""
     arguments = {"capset": "v, n", "sorting_network": "i, j, a, b, n"}[name]
     return f"import numpy as np\ndef priority({arguments}):\n    return np.array({values})"
+
+
+def test_discs_among_the_smallest_numbers_there_are_are_shrunk_in_time():
+    """Squares of such distances are nothing, or wrong by a tenth."""
+    rows = [[1e-161, 1e-161, 1e-161], [1.2e-161, 1e-161, 1e-161], [5e-324, 0.0, 1.0], [0.0, 0.0, 5e-324]]
+    kept = circle_packing.shrink(np.array(rows))
+    data = [[str(Fraction(number)) for number in row] for row in kept]
+    assert Fraction(circle_packing.check({"n": 4, "discs": data})) >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("circle_packing", {"n": 0}),
+        ("circle_packing", {"n": 100_000}),
+        ("matmul_rank", {"offers": 0}),
+        ("matmul_rank", {"walks": -2}),
+        ("matmul_rank", {"walks": 10**9}),
+        ("maxsat_flip", {"n": 100_000}),
+        ("maxsat_flip", {"formulas": 10**6}),
+        ("tsp_guide", {"maps": 100_000}),
+        ("cache_eviction", {"requests": 10**9}),
+        ("sumdiff", {"most": 1}),
+        ("sumdiff", {"d": 1, "b": 3}),
+    ],
+)
+def test_a_parameter_that_cannot_be_meant_is_refused(name, given):
+    with pytest.raises(
+        ProblemError, match=f"{next(iter(given))} is|{next(iter(given.values()))} {next(iter(given))}"
+    ):
+        load(name, given)
 
 
 @pytest.mark.parametrize("name", ["capset", "sorting_network"])

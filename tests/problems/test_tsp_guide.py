@@ -147,5 +147,5 @@ def test_fresh_maps_are_new(problem):
 
 
 def test_a_number_of_maps_that_is_not_served_is_refused():
-    with pytest.raises(ProblemError, match="maps is 1; at least 2"):
+    with pytest.raises(ProblemError, match="maps is 1; from 2 to 200"):
         load("tsp_guide", {"maps": 1})
