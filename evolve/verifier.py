@@ -23,6 +23,8 @@ from evolve.statement import Problem
 __all__ = ["VERIFIER", "Claim", "Finding", "Rules", "Verdict", "verify"]
 
 VERIFIER = f"evolve {__version__}"
+_ELSEWHERE = ("properties", "unseen", "fresh")
+"""Checks on other cases than those of the claim."""
 _SHOWN = 6  # suites of unseen cases in a sentence
 _PAIRS = 200
 
@@ -133,13 +135,16 @@ async def verify(evaluator: Evaluator, problem: Problem, claim: Claim, rules: Ru
 
 def _concluded(problem: Problem, claim: Claim, findings: Sequence[Finding]) -> tuple[str, str]:
     against = [one for one in findings if one.holds is False]
+    held = {one.name: one for one in findings if one.holds}
+    but = ""
     if problem.certify is not None:  # a construction holds, whatever its program makes of other sizes
-        against = [one for one in against if one.name not in ("unseen", "fresh")]
+        elsewhere = [one for one in against if one.name in _ELSEWHERE]
+        against = [one for one in against if one not in elsewhere]
+        but = f"; its program is not a general one: {elsewhere[0].words}" if elsewhere else ""
     if against:
         return "refuted", against[0].words
-    held = {one.name: one for one in findings if one.holds}
     if "certificate" in held:
-        return "certified", held["certificate"].words
+        return "certified", f"{held['certificate'].words}{but}"
     left = [one for one in findings if one.holds is None and (one.name != "unseen" or "failures" in one.data)]
     if left:  # what was to be checked and could not be leaves the claim open, whatever else holds
         return "unverified", left[0].words

@@ -114,10 +114,17 @@ def finding(verdict, name):
 def test_an_exact_certificate_certifies_whatever_other_cases_say(triple):
     verdict = ruled(triple(exact=True, fresh=True), LEARNT, 0.0)
     assert verdict.verdict == "certified"
-    assert verdict.why == "off by 0 (and 2 more)"
+    assert verdict.why.startswith("off by 0 (and 2 more); its program is not a general one: on 8 fresh draws")
     assert finding(verdict, "unseen").data["values"] == {"far": 1200.0}
     told = finding(verdict, "certificate").data["certificates"]
     assert told["x5"]["data"] == {"answer": "15", "x": "5"}
+
+
+def test_a_wrong_answer_to_another_case_is_told_beside_a_certificate_and_refutes_without_one(triple):
+    told = ruled(triple(exact=True, strict=True), NEGATIVE, 0.0)
+    assert (told.verdict, finding(told, "properties").holds) == ("certified", False)
+    assert "its program is not a general one: rejected: case drawn" in told.why
+    assert ruled(triple(strict=True), NEGATIVE, 0.0).verdict == "refuted"
 
 
 def test_a_score_that_its_certificate_does_not_bear_out_is_refuted(triple):
