@@ -36,7 +36,8 @@ def page(rows: Sequence[Row]) -> str:
         *(_line(row) for row in rows),
         "",
         "*Verdicts* are those that each run ended with, see [verdicts](verify.md): a certificate, or fresh cases that",
-        "no search has seen. `no better` names a failure: the search has found nothing.",
+        "no search has seen. `no better` names a failure: the search has found nothing; so do `refuted` and",
+        "`unverified`: what the run of the median has found does not hold, or is not known to.",
         "",
         "## On unseen cases, beside classical methods",
         "",
@@ -82,6 +83,9 @@ def _line(row: Row) -> str:
     found = ", ".join(_number(course.best) for course in row.courses)
     verdicts = ", ".join(course.document["best"]["verdict"] for course in row.courses)
     told = "better" if _improved(row) else "**no better**"
+    middle = _middle(row)
+    if told != "better" and objective.better(middle.best, seed):
+        told = f"**{middle.document['best']['verdict']}**"
     return (
         f"| `{row.name}` | {objective.name} ({objective.direction}) | {_number(seed)} | {found} | "
         f"{_number(median(course.best for course in row.courses))} | {verdicts} | {told} |"
