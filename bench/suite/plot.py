@@ -32,7 +32,11 @@ def small(row: Row) -> str:
     ends = dict.fromkeys((low, high))
     parts += [_text(LEFT - 5, down(value) + 4, f"{value:.4g}", "end") for value in ends]
     times = (0, SECONDS // 2, SECONDS)
-    parts += [_text(across(seconds), HIGH - 7, f"{seconds} s", "middle") for seconds in times]
+    anchors = ("middle", "middle", "end")  # the last one would stand half outside
+    parts += [
+        _text(across(seconds), HIGH - 7, f"{seconds} s", anchor)
+        for seconds, anchor in zip(times, anchors, strict=True)
+    ]
     for course, colour in zip(row.courses, COLOURS, strict=False):
         steps = [f"M{across(course.curve[0][0]):.1f} {down(course.curve[0][1]):.1f}"]
         steps += [f"H{across(seconds):.1f}V{down(value):.1f}" for seconds, value in course.curve[1:]]
