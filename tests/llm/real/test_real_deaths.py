@@ -28,8 +28,8 @@ def test_requests_of_an_engine_that_is_killed_are_answered_once_each_by_the_next
         notices = []
         client = real_vllm.client(notices.append)
         tasks = [asyncio.create_task(client.generate(ask(f"number {number}"))) for number in range(24)]
-        while (await asyncio.to_thread(real_vllm.metrics))["num_requests_running"] < 4:
-            await asyncio.sleep(0.02)
+        # Not by its metrics: a server that is busy may tell them when all is over.
+        await asyncio.sleep(1.0)
         answered = sum(task.done() for task in tasks)
         (engine,) = real_vllm.engines()
         os.kill(engine, signal.SIGKILL)
