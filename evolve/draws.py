@@ -1,6 +1,6 @@
 """What fresh draws say of a program beside others that got the same cases. Knows figures and problems; runs nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evolve.fastcore.stats import order_interval
@@ -105,13 +105,15 @@ def _is_lucky(
     """
     if value is None or seed_value is None:
         return False
-    best, known = problem.objective.key(value), problem.objective.key(seed_value)
-    gains = [
-        problem.objective.key(one) - problem.objective.key(other)
-        for one, other in zip(mine, seeds, strict=True)
-        if not isinstance(other, str)
-    ]
-    return bool(gains) and best > known and all(gain < best - known for gain in gains)
+    scored = [pair for pair in zip(mine, seeds, strict=True) if not isinstance(pair[1], str)]
+    (claimed,) = _gains(problem, [(value, seed_value)])
+    return bool(scored) and claimed > 0.0 and max(_gains(problem, scored)) < claimed
+
+
+def _gains(problem: Problem, pairs: Iterable[tuple[float, Any]]) -> list[float]:
+    """By how much the first of each pair is better."""
+    key = problem.objective.key
+    return [key(one) - key(other) for one, other in pairs]
 
 
 def _gain(problem: Problem, mine: Sequence[float], theirs: Sequence[Any]) -> dict[str, Any]:
@@ -120,8 +122,7 @@ def _gain(problem: Problem, mine: Sequence[float], theirs: Sequence[Any]) -> dic
     The interval holds the median of the paired differences, whatever their distribution: order statistics, see
     `fastcore.stats.order_interval`.
     """
-    sign = 1.0 if problem.objective.direction == "max" else -1.0
-    gains = [sign * (one - other) for one, other in zip(mine, theirs, strict=True)]
+    gains = _gains(problem, zip(mine, theirs, strict=True))
     low, high = order_interval(gains, _CONFIDENCE)
     return {"mean": _mean(theirs), "gain": _mean(gains), "low": low, "high": high, "better": low > 0.0}
 

@@ -6,7 +6,7 @@ what was found is verified here, on inputs drawn from a seed that did not exist 
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evolve.confirmation import ConfirmOrder
@@ -67,14 +67,14 @@ async def score_finals(evaluator: Evaluator, problem: Problem, claim: Claim) -> 
         problem: the problem.
         claim: the best program, and what it is said to be worth.
     """
-    verdict = await verify(evaluator, problem, claim)  # by itself, while nothing else is timed
     sources = (problem.block, *problem.baselines.values())
     if problem.speed:
+        verdict = await verify(evaluator, problem, claim)  # by itself, while nothing else is timed
         brief = ConfirmOrder(verdict.seed, pairs=_BRIEF, examples=0)
-        others = [_raced(evaluator, source, brief) for source in sources]
+        first, *rest = await asyncio.gather(*(_raced(evaluator, source, brief) for source in sources))
     else:
-        others = [_line(evaluator, problem, source) for source in sources]
-    first, *rest = await asyncio.gather(*others)
+        first, *rest = await asyncio.gather(*(_line(evaluator, problem, source) for source in sources))
+        verdict = await verify(evaluator, problem, replace(claim, seed_unseen=first.unseen))
     best = _found(claim.source, verdict)
     return Finals(first, best, dict(zip(problem.baselines, rest, strict=True)), verdict)
 

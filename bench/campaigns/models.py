@@ -15,8 +15,7 @@ import report
 
 ROOT = Path(__file__).parents[2]
 _WASTED = re.compile(r"^(\w+): (\d+) tokens wasted of (\d+), (\d+) asked again$", re.MULTILINE)
-_OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR) (\S+)", re.MULTILINE)
-_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)(?: - )?(.*)$", re.MULTILINE)
+_OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR) (\S+)(?: - )?(.*)$", re.MULTILINE)
 
 
 def tested(name: str, **sizes: int) -> tuple[str, list[str], list[str]]:
@@ -25,8 +24,8 @@ def tested(name: str, **sizes: int) -> tuple[str, list[str], list[str]]:
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", f"tests/llm/{name}.py"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     outcomes = _OUTCOME.findall(done.stdout)
-    passed = [test for outcome, test in outcomes if outcome == "PASSED"]
-    failed = [f"{test}: {why}" for test, why in _FAILURE.findall(done.stdout)]
+    passed = [test for outcome, test, _ in outcomes if outcome == "PASSED"]
+    failed = [f"{test}: {why}" for outcome, test, why in outcomes if outcome != "PASSED"]
     if done.returncode and not failed:
         failed = [f"{name}: {done.stdout[-300:]}{done.stderr[-300:]}"]
     return done.stdout, passed, failed

@@ -18,7 +18,7 @@ _GOOD = ("certified", "confirmed")
 def page(rows: Sequence[Row]) -> str:
     """docs/suite.md."""
     searched = [row for row in rows if row.courses]
-    better = [row for row in searched if _improved(row)]
+    better = [row for row in searched if _outcome(row) == "better"]
     parts = [
         "# The suite, searched without a model",
         "",
@@ -57,11 +57,13 @@ def _machine() -> str:
     return f"{about.get('cpu', 'unknown CPU')}, {about.get('cores', '?')} cores"
 
 
-def _improved(row: Row) -> bool:
+def _outcome(row: Row) -> str:
+    """What the run of the median came to: "better", or its verdict if that is bad, or "no better"."""
     middle = _middle(row)
-    seed = middle.document["seed_program"]["value"]
-    problem = _of(row)
-    return problem.objective.better(middle.best, seed) and middle.document["best"]["verdict"] in _GOOD
+    if not _of(row).objective.better(middle.best, row.courses[0].document["seed_program"]["value"]):
+        return "no better"
+    verdict = str(middle.document["best"]["verdict"])
+    return "better" if verdict in _GOOD else verdict
 
 
 def _of(row: Row) -> Problem:
@@ -82,10 +84,8 @@ def _line(row: Row) -> str:
     seed = row.courses[0].document["seed_program"]["value"]
     found = ", ".join(_number(course.best) for course in row.courses)
     verdicts = ", ".join(course.document["best"]["verdict"] for course in row.courses)
-    told = "better" if _improved(row) else "**no better**"
-    middle = _middle(row)
-    if told != "better" and objective.better(middle.best, seed):
-        told = f"**{middle.document['best']['verdict']}**"
+    outcome = _outcome(row)
+    told = outcome if outcome == "better" else f"**{outcome}**"
     return (
         f"| `{row.name}` | {objective.name} ({objective.direction}) | {_number(seed)} | {found} | "
         f"{_number(median(course.best for course in row.courses))} | {verdicts} | {told} |"
