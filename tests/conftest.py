@@ -19,6 +19,13 @@ def pytest_runtest_makereport(item):
             report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped here: {reason}"
 
 
+def pytest_collection_modifyitems(items):
+    """With `-n`, the tests of a file share a process, as its fixtures do, and those that need vLLM share one server."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("vllm" if file.startswith("tests/llm/real/") else file))
+
+
 HEAD = '''"""A small problem for tests."""
 from evolve import Array, Case, Limits, Measure, Objective, Problem, Rejected, Real, problem
 
