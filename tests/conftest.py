@@ -20,7 +20,7 @@ def pytest_runtest_makereport(item):
 
 
 def pytest_collection_modifyitems(items):
-    """With `-n`, the tests of a file share a process, as its fixtures do, and those that need vLLM share one server."""
+    """With `-n`, the tests of a file share a process and its fixtures, and those of the real vLLM share one server."""
     for item in items:
         file = item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group("vllm" if file.startswith("tests/llm/real/") else file))

@@ -80,15 +80,21 @@ def test_the_command_serves_drains_and_leaves_nothing(vllm_program, tiny_model, 
         await client.generate(copied)
         tasks = [asyncio.create_task(client.generate(ask(f"number {number}", 1_500))) for number in range(4)]
         while not client.servers or client.servers[0].in_flight < 4:
+            assert not any(task.done() for task in tasks), (tasks, client.servers[0].window.size)
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
-        assert not any(task.done() for task in tasks)
+        assert not any(task.done() for task in tasks), tasks
         process.send_signal(signal.SIGTERM)
         replies = await asyncio.gather(*tasks)
         await client.close()
         return replies
 
-    replies = asyncio.run(run())
+    try:
+        replies = asyncio.run(run())
+    except BaseException:
+        process.terminate()
+        print(process.communicate())
+        raise
     assert [(reply.attempts, reply.usage.completion) for reply in replies] == [(1, 1_500)] * 4
     _, said = process.communicate()
     assert process.returncode == 0, said
