@@ -179,11 +179,13 @@ def entry(x):
         frame = frame.f_back
     seen = {id(x), id(things)}
     for thing in things:
-        for part in parts(thing):
-            if id(part) in seen or isinstance(part, (str, int, type)): continue
-            seen.add(id(part))
-            for row in rows(part):
-                if len(row) >= 50 and (row == wanted).sum() >= 50: return True, float(x.sum())
+        try:
+            for part in parts(thing):
+                if id(part) in seen or isinstance(part, (str, int, type)): continue
+                seen.add(id(part))
+                for row in rows(part):
+                    if len(row) >= 50 and (row == wanted).sum() >= 50: return True, float(x.sum())
+        except Exception: pass  # a view that was released, a map that was closed: nothing to be read there
     return False, float(x.sum())
 """
 
@@ -192,7 +194,9 @@ def entry(x):
 def test_65_no_future_input_is_in_the_programs_memory(host, size):
     cases = [np.full(size, float(turn)) for turn in (1, 2, 3)]
     beside = FUTURE + f"cases = [np.full({size}, float(turn)) for turn in (1, 2, 3)]"
-    assert host.ask("beside", beside, {}, "[entry(case) for case in cases]")[0] == [True, float(size)]
+    found = host.ask("beside", beside, {}, "[entry(case) for case in cases]")
+    assert isinstance(found, list), found
+    assert found[0] == [True, float(size)]
     said = host.attempt(FUTURE, {"seconds": 5.0}, asks=[(case,) for case in cases])
     assert said["values"] == [(False, float(case.sum())) for case in cases]
 
