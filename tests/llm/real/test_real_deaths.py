@@ -80,7 +80,10 @@ def test_the_command_serves_drains_and_leaves_nothing(vllm_program, tiny_model, 
         await client.generate(copied)
         tasks = [asyncio.create_task(client.generate(ask(f"number {number}", 1_500))) for number in range(4)]
         while not client.servers or client.servers[0].in_flight < 4:
-            assert not any(task.done() for task in tasks), (tasks, client.servers[0].window.size)
+            assert not any(task.done() for task in tasks), (
+                tasks,
+                [one.window.size for one in client.servers],
+            )
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         assert not any(task.done() for task in tasks), tasks
