@@ -8,6 +8,16 @@ from evolve.errors import UsageError
 
 __all__ = ["Config"]
 
+_LOWEST = {
+    **dict.fromkeys(("islands", "window", "brood", "reset", "migrate"), 1),
+    **dict.fromkeys(("ramp", "patience", "fresh", "restart", "mates", "tune"), 0),
+}
+_AT_FIRST = 4
+"""Proposals under way at the start of a ramp."""
+
+_BEFORE = {"ramp": 0, "patience": 0.0}
+"""What runs did before there was such a dial, where that is not what they do by default now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -15,15 +25,23 @@ class Config:
 
     Args:
         islands: isolated archives.
-        window: proposal n sees the commits up to n - window, whatever the number of workers.
+        window: proposals under way at once; proposal n sees the commits up to n - window, whatever the number of
+            workers.
+        ramp: proposals made for each one more that is under way, from four at first up to `window`; 0 for all at once.
+        cells: whether the problem's measures make cells; if not, an island holds one program, of equals the latest.
+        root: share of parents that are the seed program, whatever else was found.
+        brood: proposals in a row whose parent is the best of when the first of them was drawn.
         uniform: share of parents drawn uniformly from the filled cells.
-        greedy: share of parents that are the island's best, at the end of annealing.
-        anneal: evaluations over which that share grows, from a fifth of it.
+        greedy: share of parents that are as good as the island's best, while it gains.
+        patience: share of all evaluations so far, without a gain of the island, over which `greedy` falls to a fifth; 0
+            is never.
         pressure: how strongly rank counts among the other parents; 0 is uniform.
         fatigue: how fast a parent's weight falls with its uses; 0 is never.
         reset: evaluations after which the worse half of the islands starts again from the better half's best.
         fresh: how many of the islands that start again do so from the seed program, the worst ones first.
-        migrate: evaluations after which each island offers its best to its neighbour.
+        restart: evaluations without a gain after which an island starts again from the seed program; 0 is never.
+        migrate: evaluations after which each island offers its best to its neighbour. Without a model, islands are
+            opened one by one, one each time.
         mates: other elites handed to a mutator, for crossover.
         tune: most evaluations spent on the constants of one fresh structure; 0 for no tuning.
         tune_each: evaluations spent a constant.
@@ -33,32 +51,30 @@ class Config:
 
     islands: int = 4
     window: int = 32
+    ramp: int = 8
+    cells: bool = True
+    root: float = 0.0
+    brood: int = 1
     uniform: float = 0.1
-    greedy: float = 0.5
-    anneal: int = 20_000
+    greedy: float = 0.95
+    patience: float = 0.25
     pressure: float = 6.0
     fatigue: float = 0.5
     reset: int = 10_000
     fresh: int = 1
-    migrate: int = 2_000
+    restart: int = 0
+    migrate: int = 2_500
     mates: int = 2
     tune: int = 40
-    tune_each: int = 5
-    keep: float = 0.3
+    tune_each: int = 4
+    keep: float = 0.15
     retest: bool = True
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("islands", 1),
-            ("window", 1),
-            ("reset", 1),
-            ("migrate", 1),
-            ("mates", 0),
-            ("tune", 0),
-        ):
-            if getattr(self, name) < low:
+        for name, low in _LOWEST.items():
+            if not getattr(self, name) >= low:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; at least {low}")
-        for name in ("uniform", "greedy", "keep"):
+        for name in ("root", "uniform", "greedy", "keep"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; a share between 0 and 1")
 
@@ -80,6 +96,16 @@ class Config:
             except (TypeError, ValueError):
                 raise UsageError(f"config: {name} is {value!r}; it takes {wanted.__name__}") from None
         return cls(**given)
+
+    @classmethod
+    def recorded(cls, options: Mapping[str, Any]) -> "Config":
+        """The Config of a ledger: one that is older than a dial goes on without it."""
+        known = {field.name for field in fields(cls)}
+        return cls.of({**_BEFORE, **{name: value for name, value in options.items() if name in known}})
+
+    def width(self, number: int) -> int:
+        """How many proposals may be under way when proposal `number` is drawn, itself included."""
+        return min(self.window, _AT_FIRST + number // self.ramp) if self.ramp else self.window
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for the ledger."""

@@ -23,10 +23,11 @@ from evolve.scoring import Stopped, put_together
 from evolve.search import Pending, Search
 from evolve.statement import Problem
 
-__all__ = ["Engine", "ModelObserver", "Observer", "Schedule", "signals"]
+__all__ = ["Engine", "ModelObserver", "Observer", "Schedule", "first_error", "signals"]
 
 _FLUSH_COMMITS = 64
 _FLUSH_SECONDS = 0.25
+_METER_SECONDS = 0.1
 
 
 class Observer(Protocol):
@@ -65,6 +66,7 @@ class Engine:
 
     Attributes:
         stopped: why the session ends, once it does.
+        spent_before: CPU seconds of earlier sessions.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class Engine:
         self._flushed = 0.0
         self._unflushed = 0
         self._halt = asyncio.Event()
+        self.spent_before = 0.0
+        self._cpu = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -114,13 +118,16 @@ class Engine:
         """
         self.before = before
         self._started = self._flushed = time.monotonic()
-        timer = self._timer()
+        self._cpu = time.process_time()
+        timer, meter = self._timer(), asyncio.ensure_future(self._metered())
         try:
             with signals(self.stop):
                 if self.ledger.commits == 0:
                     await self._seed()
+                self._stop_if_spent()
                 await self.together([schedule.drive(self)])
         finally:
+            meter.cancel()
             if timer is not None:
                 timer.cancel()
             self.ledger.flush()
@@ -147,6 +154,20 @@ class Engine:
             return None
         left = max(0.0, self.budget.seconds - self.before)
         return asyncio.get_running_loop().call_later(left, self.stop, "budget")
+
+    async def _metered(self) -> None:
+        """Ends the session when its CPU seconds are spent."""
+        while self.budget.cpu_seconds is not None and self.stopped is None:
+            spent = time.process_time() - self._cpu + self.evaluator.pool.cpu_seconds()
+            if self.spent_before + spent >= self.budget.cpu_seconds:
+                self.stop("budget")
+            await asyncio.sleep(_METER_SECONDS)
+
+    def _stop_if_spent(self) -> None:
+        """Evaluations are counted commit by commit: with as many of them a run ends at the same commit again."""
+        most = self.budget.evaluations
+        if most is not None and self.search.tally.evaluations >= most:
+            self.stop("budget")
 
     async def _seed(self) -> None:
         pending = self.search.propose(0)
@@ -193,7 +214,7 @@ class Engine:
         if again.status is Status.OK:
             put = _second if problem.speed else _merged
             again = put(problem, judged.evaluation, again)
-        return replace(judged, evaluation=again)
+        return replace(judged, evaluation=again, retests=1)
 
     def _commit(self, pending: Pending, judged: Judged | None) -> Commit:
         before = self.search.archive.best()
@@ -204,6 +225,7 @@ class Engine:
         if self._unflushed >= _FLUSH_COMMITS or now - self._flushed > _FLUSH_SECONDS:
             self.ledger.flush()
             self._unflushed, self._flushed = 0, now
+        self._stop_if_spent()
         if self.observer is not None:
             best = self.search.archive.best()
             improved = best is not None and (before is None or best.objective != before.objective)
@@ -246,6 +268,18 @@ def _merged(problem: Problem, first: Evaluation, again: Evaluation) -> Evaluatio
         cpu_seconds=first.cpu_seconds + again.cpu_seconds,
         wall_seconds=first.wall_seconds + again.wall_seconds,
     )
+
+
+@contextlib.contextmanager
+def first_error() -> Iterator[None]:
+    """Of tasks in a group: the error that ended the others, alone."""
+    try:
+        yield
+    except BaseExceptionGroup as errors:
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 @contextlib.contextmanager

@@ -91,7 +91,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a judge says of a Job: the evaluation, and the source that it is of (tuned or as given)."""
+    """What a judge says of a Job: the evaluation, and the source that it is of (tuned or as given).
+
+    `retests` counts evaluations that were made again, of a would-be elite.
+    """
 
     source: str
     evaluation: Evaluation
@@ -100,6 +103,7 @@ class Judged:
     outcomes: Mapping[str, Any] | None = None
     confirmation: Confirmation | None = None
     proof: Proof | None = None
+    retests: int = 0
 
 
 class Judge:

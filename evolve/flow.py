@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from evolve.desk import Desk
-from evolve.engine import Engine
+from evolve.engine import Engine, first_error
 from evolve.llm.errors import Overspent
 from evolve.llm.lessons import lesson_record, read_lessons
 from evolve.llm.prompt import PromptError
@@ -114,7 +114,7 @@ class Flow:
         self._cores.seconds.note(_usual_seconds(book))
         if tell := getattr(engine.observer, "on_asking", None):
             tell(self.state)
-        try:
+        with first_error():
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 absent = {*book.missing(), *range(book.next_number, given + 1)}
@@ -126,8 +126,6 @@ class Flow:
                 if self._syntactic:
                     for _ in range(self._cores.most):
                         group.create_task(self._fill())
-        except BaseExceptionGroup as errors:
-            raise _first(errors) from None
 
     def state(self) -> dict[str, float]:
         """Questions that are out, and what was spent; may be asked on any thread."""
@@ -380,6 +378,8 @@ class Flow:
             finally:
                 self._cores.give(time.monotonic() - began)
         async with self._turn:
+            if engine.stopped is not None:
+                return
             await engine.settle(pending, judged)
         self._change()
 
@@ -388,11 +388,3 @@ def _usual_seconds(book: Ledger) -> float:
     """Wall seconds of an evaluation, by the latest ones."""
     rows = book.query("SELECT wall_seconds AS seconds FROM evaluations ORDER BY id DESC LIMIT 20")
     return max(1e-4, sum(row["seconds"] for row in rows) / len(rows)) if rows else 1.0
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the others."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -91,13 +91,12 @@ class Run:
     def archive(self) -> Archive:
         """Cells and elites, rebuilt from the ledger."""
         with Ledger.read(self.ledger) as book:
-            return Archive.replay(
-                book.replay(book.fingerprint),
-                self.objective,
-                self.measures,
-                self.config["islands"],
-                book.event_programs(),
-            )
+            commits, founders = book.replay(book.fingerprint), book.event_programs()
+            if self.config.get("cells", True):
+                return Archive.replay(
+                    commits, self.objective, self.measures, self.config["islands"], founders
+                )
+            return Archive.replay(commits, self.objective, (), self.config["islands"], founders, drift=True)
 
     def best(self) -> Elite | None:
         """The best program ever evaluated: `.objective`, `.program.source`."""

@@ -29,6 +29,7 @@ class Options:
         prices: of a million tokens, by model; "" is for all others.
         patience: seconds without any server after which the run ends.
         notices: told of outages, retries and the like.
+        verify: whether what was found is scored on unseen cases and verified at the end.
     """
 
     workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
@@ -38,6 +39,7 @@ class Options:
     prices: Mapping[str, Price] = field(default_factory=dict)
     patience: float = 600.0
     notices: Callable[[Notice], None] | None = None
+    verify: bool = True
 
     def __post_init__(self) -> None:
         most = max(16, 4 * len(os.sched_getaffinity(0)))

@@ -11,6 +11,7 @@ from typing import Any
 from evolve.desk import Books
 from evolve.errors import ProblemError
 from evolve.flow import Open
+from evolve.lockstep import Drawing
 from evolve.mutators.llm import LESSONS, ModelMutator, question_of
 from evolve.programs_db.dialogue import Entry
 from evolve.programs_db.ledger import Ledger
@@ -50,15 +51,14 @@ def restore(book: Ledger, search: Search, fingerprint: str) -> tuple[dict[int, P
     done = book.commits - 1
     if done < 0:
         return {}, 0.0
-    window = search.config.window
+    drawing = Drawing(search.config)
     for commit in book.replay(fingerprint):
         search.remember(commit)
     prepared: dict[int, Pending] = {}
     before = 0.0
     for commit in _replayed(book, search, fingerprint):
         before = max(before, commit.proposal.elapsed)
-        number = commit.proposal.number
-        for new in range(1, window + 1) if number == 0 else (number + window,):
+        for new in drawing.after(commit.proposal.number):
             if new > done:
                 prepared[new] = search.propose(new)
     return prepared, before

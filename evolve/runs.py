@@ -264,12 +264,13 @@ async def _drive(session: _Session, prepared: dict[int, Pending], restored: Rest
     options, search = session.how.options, session.search
     async with Evaluator(session.problem, options.workers, options.unsafe) as evaluator:
         engine = Engine(search, session.book, evaluator, session.how.budget, options.observer)
+        engine.spent_before = earlier_cpu_seconds(session.book)
         async with _schedule(session, prepared, restored) as (schedule, figures):
             why = await engine.run(schedule, restored.seconds)
         seconds = engine.elapsed
         best = search.archive.best()
         finals = None
-        if why == "budget" and best is not None:
+        if why == "budget" and best is not None and options.verify:
             claim = Claim(best.program.source, best.objective, seed_value(session.book))
             if options.notices is not None:
                 options.notices(Notice("verifying", "", "the budget is spent; what was found is verified"))
@@ -302,7 +303,7 @@ def _search(problem: Problem, making: Mapping[str, Any]) -> Search:
     """The search that a run was told to be."""
     mutator = SyntacticMutator(problem.block, problem.entry, problem.primitives, problem.max_nodes)
     model = ModelMutator(problem, Dials.of(making["llm"])) if "llm" in making else None
-    return Search(problem, Config.of(making["config"]), making["seed"], mutator, making["init"], model)
+    return Search(problem, Config.recorded(making["config"]), making["seed"], mutator, making["init"], model)
 
 
 def _told(problem: Problem) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 
 from evolve.config import Config
 from evolve.evaluator import Job, Judged, TuneOrder
+from evolve.islands import Islands
 from evolve.mutators.bandit import reward_of
 from evolve.mutators.base import Context, Draft, Mutator
 from evolve.mutators.llm import ModelMutator, Question
 from evolve.mutators.screening import Screening, tuning_budget
 from evolve.programs_db.archive import AddStatus, Archive
-from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
-from evolve.select import choose_mates, choose_parent, key
+from evolve.programs_db.records import Commit, Elite, Evaluation, Program, Proposal, Status
+from evolve.select import choose_mates, choose_parent, greedy_share, key
 from evolve.source import SourceError, depth_of, program_of
 from evolve.statement import STRUCTURAL, Problem
 
@@ -99,12 +100,15 @@ class Search:
         self.mutator = mutator
         self.model = model
         self.init = tuple(init)
-        self.archive = Archive(problem.objective, problem.measures, config.islands)
+        measures = problem.measures if config.cells else ()
+        self.archive = Archive(problem.objective, measures, config.islands, drift=not config.cells)
+        self.islands = Islands(self.archive, config, staged=model is None)
         self.screening = Screening(problem.objective, config.keep)
         self.tally = Tally()
         self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
         self._programs: dict[int, str] = {}  # number -> program, for those a duplicate may point at
         self._structures: dict[str, int] = {}  # structure -> commits before it was known
+        self._brood: list[Elite | None] = [None] * config.islands  # whose turn it is to be the parent
 
     # -- proposing -------------------------------------------------------------------------------------------
 
@@ -115,8 +119,8 @@ class Search:
         if number <= len(self.init):
             return self._given(number, "init", self.init[number - 1])
         rng = key(self.seed, number)
-        island = number % self.config.islands
-        parent, mates = self._chosen(island, rng)
+        island = number % self.islands.opened(self.tally.evaluations)
+        parent, mates = self._chosen(island, rng, self._greedy(island))
         context = Context(
             rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
         )
@@ -133,17 +137,22 @@ class Search:
         )
         return self._pending(proposal, draft, self.standing())
 
-    def _chosen(self, island: int, rng: random.Random) -> tuple[Elite, tuple[Elite, ...]]:
+    def _greedy(self, island: int) -> float:
+        return greedy_share(self.config, self.tally.evaluations, self.islands.gained(island))
+
+    def _chosen(self, island: int, rng: random.Random, greedy: float) -> tuple[Elite, tuple[Elite, ...]]:
         """A parent and its mates."""
         elites = self.archive.elites(island)
-        parent = choose_parent(
-            elites,
-            lambda program: self.archive.uses(island, program),
-            rng,
-            self.config,
-            self.tally.evaluations,
+        parent = self._settled(island, rng) or choose_parent(
+            elites, lambda program: self.archive.uses(island, program), rng, self.config, greedy
         )
         return parent, choose_mates(elites, parent, rng, self.config.mates)
+
+    def _settled(self, island: int, rng: random.Random) -> Elite | None:
+        """The parent, where it is not chosen among the elites."""
+        if self.config.root and rng.random() < self.config.root:
+            return self.archive.first
+        return self._brood[island] if self.config.brood > 1 else None
 
     def ask(self, number: int) -> Question:
         """Decide what a model is asked for proposal `number` and those after it; changes nothing.
@@ -156,7 +165,7 @@ class Search:
         rng = key(self.seed, number)
         # By chance and not by number: with n samples a request, numbers of requests share their residues.
         island = rng.randrange(self.config.islands)
-        parent, mates = self._chosen(island, rng)
+        parent, mates = self._chosen(island, rng, self.model.dials.greedy)
         return self.model.draw(number, self.tally.proposals, island, parent, mates, rng)
 
     def ask_lessons(self, number: int) -> Question:
@@ -166,7 +175,10 @@ class Search:
 
     def standing(self) -> Standing:
         """What evaluations of proposals drawn now must know."""
-        return Standing(self.tally.proposals, self.screening.bars(), self._floor())
+        return Standing(self.tally.proposals, self.screening.bars(self._lot()), self._floor())
+
+    def _lot(self) -> random.Random:
+        return random.Random(f"bars {self.seed} {self.tally.proposals}")
 
     def answered(self, number: int, question: Question, draft: Draft, standing: Standing) -> Pending:
         """The proposal that a model's draft is.
@@ -266,7 +278,7 @@ class Search:
         evaluation = self.evaluation_of(self.problem, program, judged)
         # The first trial is the program as proposed; what is kept of a tuning is judged once more, on all cases.
         again = judged.source != draft.source or bool(self.problem.stages)
-        cost = len(judged.trials) + again if judged.trials else 1
+        cost = (len(judged.trials) + again if judged.trials else 1) + judged.retests
         made = replace(proposal, program=program.id, evaluations=cost, elapsed=elapsed)
         return Commit(made, program, evaluation, judged.trials)
 
@@ -286,8 +298,9 @@ class Search:
         """Take a finished proposal: grow the archive, decide on events, give credit. Returns it with events."""
         before = self.tally.evaluations
         self._absorb(commit)
-        events = tuple(self._events(before, self.tally.evaluations, commit))
+        events = tuple(self.islands.events(before, self.tally.evaluations, commit))
         self.archive.move(events)
+        self.islands.moved(events, self.tally.evaluations)
         return replace(commit, events=events) if events else commit
 
     def replay(self, commit: Commit) -> None:
@@ -295,7 +308,9 @@ class Search:
         if self.model is None:
             self.remember(commit)
         self._absorb(commit)
-        self.archive.move([event for event in commit.events if self.archive.knows(event)])
+        events = [event for event in commit.events if self.archive.knows(event)]
+        self.archive.move(events)
+        self.islands.moved(events, self.tally.evaluations)
 
     def remember(self, commit: Commit) -> None:
         """Take note of what a recorded proposal was, as `propose` did when it was made."""
@@ -309,8 +324,13 @@ class Search:
         proposal, evaluation, program = commit.proposal, commit.evaluation, commit.program
         self.tally.proposals += 1
         self.tally.evaluations += proposal.evaluations
-        best = self.archive.best()
+        best, own = self.archive.best(), self.archive.best(proposal.island)
         added = self.archive.commit(replace(commit, events=()) if commit.events else commit)
+        now = self.archive.best(proposal.island)
+        if now is not None and (own is None or self.problem.objective.better(now.objective, own.objective)):
+            self.islands.note(proposal.island, self.tally.evaluations)
+        if self.tally.proposals % self.config.brood == 1 % self.config.brood:
+            self._brood = [self.archive.best(island) for island in range(self.config.islands)]
         if evaluation is not None and program is not None:
             self.tally.statuses[evaluation.status.value] += 1
             self._programs[proposal.number] = program.id
@@ -333,7 +353,7 @@ class Search:
 
     def _reward(self, proposal: Proposal, added: AddStatus | None, best: Elite | None) -> float:
         """Worth of a commit for the operator that made it: its rank on its island; all of it for a new best."""
-        if added is None or added.outcome == "kept-out":
+        if added is None or added.outcome in ("kept-out", "tied"):
             return 0.0
         elites, now = self.archive.elites(proposal.island), self.archive.best()
         objective = self.problem.objective
@@ -351,42 +371,3 @@ class Search:
             for measure in self.problem.measures:
                 if not measure.low <= evaluation.measures[measure.name] <= measure.high:
                     self.tally.clipped[measure.name] += 1
-
-    def _events(self, before: int, after: int, commit: Commit) -> list[Event]:
-        """Founders of the other islands at the start; then resets and migrations by number of evaluations."""
-        count = self.config.islands
-        if commit.proposal.number == 0:
-            founder = () if commit.program is None else (commit.program.id,)
-            return [
-                Event("migration", island, founder)
-                for island in range(count)
-                if island != commit.proposal.island
-            ]
-        events: list[Event] = []
-        if count > 1 and before // self.config.reset != after // self.config.reset:
-            events += self._resets(count)
-        elif count > 1 and before // self.config.migrate != after // self.config.migrate:
-            bests = [self.archive.best(island) for island in range(count)]
-            events += [
-                Event("migration", (island + 1) % count, (best.program.id,))
-                for island, best in enumerate(bests)
-                if best is not None
-            ]
-        return events
-
-    def _resets(self, count: int) -> list[Event]:
-        """The worse half of the islands starts again: from the best of the better half, or from the seed program."""
-        bests = [(island, self.archive.best(island)) for island in range(count)]
-        alive = [(island, best) for island, best in bests if best is not None]
-        alive.sort(key=lambda pair: (-self.problem.objective.key(pair[1].objective), pair[0]))
-        keep = max(1, count - count // 2)
-        poor = alive[keep:]
-        founders = [alive[place % keep][1] for place in range(len(poor))]
-        first = self.archive.first
-        if first is not None:
-            for place in range(max(0, len(poor) - self.config.fresh), len(poor)):
-                founders[place] = first
-        return [
-            Event("reset", island, (founder.program.id,))
-            for (island, _), founder in zip(poor, founders, strict=True)
-        ]

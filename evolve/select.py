@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from evolve.config import Config
 from evolve.programs_db.records import Elite
@@ -10,7 +11,7 @@ from evolve.programs_db.records import Elite
 __all__ = ["choose_mates", "choose_parent", "greedy_share", "key"]
 
 _ATTEMPTS = 8
-_FIRST = 0.2
+_LAST = 0.2
 
 
 def key(seed: int, number: int) -> random.Random:
@@ -19,10 +20,17 @@ def key(seed: int, number: int) -> random.Random:
     return random.Random((seed << 64) | (number + 1))
 
 
-def greedy_share(config: Config, evaluations: int) -> float:
-    """Share of parents that are the island's best: grows from a fifth of it over `config.anneal` evaluations."""
-    done = min(1.0, evaluations / config.anneal) if config.anneal else 1.0
-    return config.greedy * (_FIRST + (1.0 - _FIRST) * done)
+def greedy_share(config: Config, evaluations: int, gained: int) -> float:
+    """Share of parents that are as good as the island's best: falls to a fifth of it while nothing is gained.
+
+    Args:
+        config: the dials.
+        evaluations: of the run so far.
+        gained: how many of them there were when the island's best was last bettered.
+    """
+    patience = config.patience * evaluations
+    waited = min(1.0, (evaluations - gained) / patience) if patience else 0.0
+    return config.greedy * (1.0 - (1.0 - _LAST) * waited)
 
 
 def choose_parent(
@@ -30,11 +38,11 @@ def choose_parent(
     uses: Callable[[str], int],
     rng: random.Random,
     config: Config,
-    evaluations: int,
+    greedy: float,
 ) -> Elite:
     """Choose one elite of an island.
 
-    A share is the best, a share is uniform over cells, the rest goes by rank with a penalty for parents that
+    A share is as good as the best, a share is uniform over cells, the rest goes by rank with a penalty for parents that
     were used often: rank r of n is drawn with density ~ exp(-pressure * r / n), then accepted with
     probability (1 + uses) ** -fatigue.
 
@@ -43,12 +51,13 @@ def choose_parent(
         uses: how often a program was a parent on this island.
         rng: of this proposal.
         config: the dials.
-        evaluations: spent so far, for annealing.
+        greedy: share of parents that are as good as the best.
     """
     draw = rng.random()
-    greedy = greedy_share(config, evaluations)
     if draw < greedy:
-        return elites[0]
+        # Any of the equals: where scores are few and coarse, a step that loses nothing leads on (neutral drift).
+        best = elites[0].objective
+        return elites[rng.randrange(sum(1 for _ in takewhile(lambda elite: elite.objective == best, elites)))]
     if draw < greedy + config.uniform * (1.0 - greedy):
         return elites[rng.randrange(len(elites))]
     chosen = elites[0]

@@ -134,7 +134,15 @@ def larger(budget: Budget) -> str:
     if budget.seconds is not None:
         seconds = 10 * budget.seconds
         return f"{number(seconds)}s" if seconds < 600 else f"{number(round(seconds / 60, 1))}m"
-    for amount, unit in ((budget.tokens, "tok"), (budget.requests, "req"), (budget.money, "money")):
+    if budget.cpu_seconds is not None:
+        return f"{number(10 * budget.cpu_seconds)}cpu"
+    counted = (
+        (budget.evaluations, "ev"),
+        (budget.tokens, "tok"),
+        (budget.requests, "req"),
+        (budget.money, "money"),
+    )
+    for amount, unit in counted:
         if amount is not None and budget.proposals is None:
             return f"{10 * amount if isinstance(amount, int) else number(10 * amount)}{unit}"
     return str(10 * (budget.proposals or 1))

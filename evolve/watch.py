@@ -182,9 +182,15 @@ class Watch:
         if self.budget.seconds is not None:
             spent = min(1.0, self.elapsed / self.budget.seconds)
             words.append(f"{max(0.0, self.budget.seconds - self.elapsed):.0f} s")
-        if self.budget.proposals is not None:
-            spent = max(spent, min(1.0, self.proposals / self.budget.proposals))
-            words.append(f"{max(0, self.budget.proposals - self.proposals)} proposals")
+        if self.budget.cpu_seconds is not None:
+            words.append(
+                f"some of {self.budget.cpu_seconds:g} CPU seconds"
+            )  # how many is the engine's to know
+        for name, done in (("proposals", self.proposals), ("evaluations", self.evaluations)):
+            limit = getattr(self.budget, name)
+            if limit is not None:
+                spent = max(spent, min(1.0, done / limit))
+                words.append(f"{max(0, limit - done)} {name}")
         spendings = self.asking() if self.asking is not None else {}
         for name in ("requests", "tokens", "money"):
             limit, amount = getattr(self.budget, name), spendings.get(name, 0)

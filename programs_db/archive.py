@@ -23,13 +23,14 @@ class AddStatus(NamedTuple):
     """What became of an elite that was offered.
 
     Args:
-        outcome: "new" (it filled a cell), "improved" (it took one) or "kept-out" (the incumbent stays).
+        outcome: "new" (it filled a cell), "improved" (it took one), "tied" (it took one from an equal) or "kept-out"
+            (the incumbent stays).
         value: how much better than the incumbent it is, larger is better in either direction; not positive if
             kept out. For a new cell the objective itself (negated if it is minimised), as in pyribs.
         cell: the cell it belongs to.
     """
 
-    outcome: Literal["new", "improved", "kept-out"]
+    outcome: Literal["new", "improved", "tied", "kept-out"]
     value: float
     cell: Cell
 
@@ -91,19 +92,23 @@ class Archive:
         objective: what is better.
         measures: axes of the grid; none makes a single cell.
         islands: how many, numbered from 0.
+        drift: whether of equals the last stays in a cell, and not the first.
 
     Raises:
         ValueError: `islands` is less than 1.
     """
 
-    def __init__(self, objective: Objective, measures: Sequence[Measure], islands: int) -> None:
+    def __init__(
+        self, objective: Objective, measures: Sequence[Measure], islands: int, drift: bool = False
+    ) -> None:
         if islands < 1:
             raise ValueError(f"archive with {islands} islands; at least 1 is needed")
         self.objective = objective
         self.measures = tuple(measures)
         self._names = tuple(measure.name for measure in self.measures)
         self._islands = [_Island() for _ in range(islands)]
-        self._sign = 1.0 if objective.direction == "max" else -1.0
+        self._sign = objective.sign
+        self._drift = drift
         self._first: Elite | None = None
         self._best: Elite | None = None
         self._kept: dict[str, Elite] = {}
@@ -116,6 +121,7 @@ class Archive:
         measures: Sequence[Measure],
         islands: int,
         founders: Collection[str] | None = None,
+        drift: bool = False,
     ) -> Self:
         """The archive that `commits` make under the given measures, which may be other ones than then.
 
@@ -127,11 +133,12 @@ class Archive:
             founders: ids of all programs that events name (`Ledger.event_programs`). Under other bins they
                 need not be elites when their event comes, and only these are then remembered until the end;
                 by default every program is.
+            drift: as for the archive.
 
         Raises:
             ValueError: as for `commit`.
         """
-        archive = cls(objective, measures, islands)
+        archive = cls(objective, measures, islands, drift)
         for commit in commits:
             program = commit.program
             if program is not None and (founders is None or program.id in founders):
@@ -167,11 +174,11 @@ class Archive:
             place.put(cell, elite, key)
             return AddStatus("new", key, cell)
         standing = self._sign * incumbent.objective
-        if key <= standing:
+        if key < standing or (key == standing and not self._drift):
             return AddStatus("kept-out", key - standing, cell)
         place.take(cell, standing)
         place.put(cell, elite, key)
-        return AddStatus("improved", key - standing, cell)
+        return AddStatus("improved" if key > standing else "tied", key - standing, cell)
 
     def commit(self, commit: Commit) -> AddStatus | None:
         """Take in one commit: its parents' uses, its evaluation if it is `ok`, its events in order.

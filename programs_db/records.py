@@ -55,6 +55,11 @@ class Objective:
         if self.direction not in ("min", "max"):
             raise ValueError(f"objective {self.name!r}: direction is {self.direction!r}; say 'min' or 'max'")
 
+    @property
+    def sign(self) -> float:
+        """1.0 where larger is better, else -1.0."""
+        return 1.0 if self.direction == "max" else -1.0
+
     def key(self, value: float) -> float:
         """`value`, or its negative: larger is better in either direction."""
         return value if self.direction == "max" else -value

@@ -50,6 +50,7 @@ class Dials:
         elites: how many of an island's best stand in a prompt.
         epoch: answers after which the elites in prompts are brought up to date: until then prompts begin alike, and
             a server need not read that beginning again.
+        greedy: share of parents that are as good as the best of their island; the others go by rank.
         failures: how many failures of relatives stand in a prompt.
         lessons: answers after which a model sums up what helped and what did not; 0 is never.
         repair: whether what failed is given back once, with its error.
@@ -72,6 +73,7 @@ class Dials:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     elites: int = 4
     epoch: int = 64
+    greedy: float = 0.2
     failures: int = 2
     lessons: int = 200
     repair: bool = True
@@ -94,6 +96,8 @@ class Dials:
             raise UsageError(
                 f"llm: models is {','.join(self.models) or 'empty'}; at least one, and none twice"
             )
+        if not 0.0 <= self.greedy <= 1.0:
+            raise UsageError(f"llm: greedy is {self.greedy}; a share between 0 and 1")
         check_sampling(self.sampling)
         if self.context and self.context <= self.max_tokens + 256:
             raise UsageError(

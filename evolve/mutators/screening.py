@@ -5,7 +5,8 @@ units of the objective whatever they are. State is a fold over commits.
 """
 
 import math
-from bisect import bisect_left, insort
+import random
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ _RUNGS = (0.0, 0.2, 0.5)
 """Shares of a tuning's budget after which its best so far is looked at; 0 is the program as proposed."""
 
 _WINDOW = 300
-_FEWEST = 20  # until a rung has seen so many, everything passes
+_FEWEST = 8  # until a rung has seen so many, everything passes
 
 
 def tuning_budget(most: int, each: int, constants: int) -> int:
@@ -43,10 +44,18 @@ class _Rung:
         if len(self.recent) > _WINDOW:
             del self.ranked[bisect_left(self.ranked, self.recent.popleft())]
 
-    def bar(self, keep: float) -> float:
-        if len(self.ranked) < _FEWEST:
+    def bar(self, keep: float, lot: random.Random) -> float:
+        """What must be reached. Most changes change nothing: if all that tie with the bar passed, nearly all would.
+
+        So ties are drawn by lot, such that the share `keep` passes.
+        """
+        count = len(self.ranked)
+        if count < _FEWEST:
             return -math.inf
-        return self.ranked[min(len(self.ranked) - 1, int((1.0 - keep) * len(self.ranked)))]
+        bar = self.ranked[min(count - 1, int((1.0 - keep) * count))]
+        above = count - bisect_right(self.ranked, bar)
+        ties = count - above - bisect_left(self.ranked, bar)
+        return bar if lot.random() * ties < keep * count - above else math.nextafter(bar, math.inf)
 
 
 class Screening:
@@ -62,9 +71,9 @@ class Screening:
         self.keep = keep
         self._rungs = [_Rung() for _ in _RUNGS]
 
-    def bars(self) -> tuple[float | None, ...]:
-        """For each rung the objective that must be reached; None where anything passes."""
-        keys = [rung.bar(self.keep) for rung in self._rungs]
+    def bars(self, lot: random.Random) -> tuple[float | None, ...]:
+        """For each rung the objective that must be reached; None where anything passes. Ties go by `lot`."""
+        keys = [rung.bar(self.keep, lot) for rung in self._rungs]
         return tuple(None if math.isinf(key) else self.objective.key(key) for key in keys)
 
     def note(self, commit: Commit, budget: int) -> None:

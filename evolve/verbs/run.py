@@ -21,8 +21,8 @@ from evolve.watch import Watch
 __all__ = ["add_budget", "add_output", "configure", "output_of", "run"]
 
 _BUDGET = (
-    "60s, 10m, 2h, 5000 (proposals); of models 300req, 2Mtok, 12.50money. A total over all sessions of the run; may be "
-    "given several times, what is reached first ends it"
+    "60s, 10m, 2h, 300cpu (CPU seconds), 5000 (proposals), 2000ev (evaluations); of models 300req, 2Mtok, 12.50money. "
+    "A total over all sessions of the run; may be given several times, what is reached first ends it"
 )
 _FROM_LEDGER = 20
 
