@@ -19,11 +19,17 @@ def pytest_runtest_makereport(item):
             report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped here: {reason}"
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """With `-n`, the tests of a file share a process and its fixtures, and those of the real vLLM share one server."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("vllm" if file.startswith("tests/llm/real/") else file))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "vllm" if file.startswith("tests/llm/real/") else file
+
+    return ByFile(config, log)
 
 
 HEAD = '''"""A small problem for tests."""
