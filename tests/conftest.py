@@ -1,6 +1,7 @@
 """What tests of every room share: problem files made on the spot, and a clean look at processes."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ def pytest_runtest_makereport(item):
         reason = report.longrepr[2]
         if not any(word in reason for word in _EXCUSED):
             report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped here: {reason}"
+
+
+def pytest_runtest_setup(item):
+    """What is tried with every shipped problem is skipped with the one that needs a library which is not there."""
+    drawn = getattr(item, "callspec", None)
+    names = [value for value in drawn.params.values() if isinstance(value, str)] if drawn else []
+    if "attention_cell" in names and find_spec("torch") is None:
+        pytest.skip("torch is not installed")
 
 
 @pytest.hookimpl(optionalhook=True)
