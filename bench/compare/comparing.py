@@ -54,12 +54,21 @@ class ReferenceFails(EvolveError):  # noqa: N818 - what there is to say
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a comparison is: `done` of `steps`, after so many wall seconds; `what` was done last."""
+    """How far a comparison is.
+
+    Args:
+        what: was done last.
+        done: steps that are done.
+        steps: all of them.
+        seconds: wall seconds so far.
+        left: wall seconds to come, about; None while programs are still being checked.
+    """
 
     what: str
     done: int
     steps: int
     seconds: float
+    left: float | None
 
 
 def problem_of_plan(plan: Plan) -> Problem:
@@ -113,6 +122,7 @@ class _Comparison:
         self._tell = tell
         self._began = time.monotonic()
         self._done = 0
+        self._checked: tuple[int, float] | None = None
         suites = 0 if self.problem.speed else len(self.problem.unseen)
         drawn = plan.rules.pairs if self.problem.speed or self.problem.fresh else 0
         self._steps = len(self.standing) * (1 + drawn + suites)
@@ -124,6 +134,7 @@ class _Comparison:
         judge = "evolve.bench.compare.measuring:make_measurer"
         async with Pool(judge, args, 1, hard_seconds=2.0 * patience(problem)) as pool:
             await self._pass_gates(pool)
+            self._checked = self._done, time.monotonic() - self._began
             rows = await (self._timed(pool) if problem.speed else self._scored(pool))
         objective = problem.objective
         return Report(
@@ -175,8 +186,16 @@ class _Comparison:
         except (SupervisorLost, JudgeStuck) as lost:
             answer = Fault(f"the process that measures did not survive it: {lost}")
         self._done += 1
-        self._tell(Progress(what, self._done, self._steps, time.monotonic() - self._began))
+        seconds = time.monotonic() - self._began
+        self._tell(Progress(what, self._done, self._steps, seconds, self._left(seconds)))
         return answer
+
+    def _left(self, seconds: float) -> float | None:
+        """Wall seconds to come; a check takes longer than a block, so checks are left out."""
+        if self._checked is None or self._done == self._checked[0]:
+            return None
+        done, at = self._checked
+        return (seconds - at) / (self._done - done) * (self._steps - self._done)
 
     # -- speed -----------------------------------------------------------------------------------------------
 

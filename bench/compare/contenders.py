@@ -5,7 +5,7 @@ Reads ledgers; runs nothing.
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evolve.bench.compare.records import Contender, Plan, Rules
@@ -43,7 +43,7 @@ class Wanted:
     islands: bool = False
     reference: str = ""
     seed: int | None = None
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     unsafe: bool = False
 
     def __post_init__(self) -> None:

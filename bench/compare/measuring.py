@@ -6,6 +6,7 @@ its business. Knows no ledger, no statistics, and not what the others found.
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ class Measurer:
         return _told(hunt.wrong, hunt.failed, hunt.counterexample)
 
     def _gate(self, order: GateOrder) -> Fault | None:
-        """Where `score` gives the objective: jailed, on fresh draws and each unseen suite, certified where it can be."""
+        """Where `score` gives the objective: jailed, on fresh draws and unseen suites, certified where it can be."""
         problem = self.problem
         hunted = VerifyOrder(None, False, order.examples, derived("gate", order.seed, 0))
         jobs = [Job(order.source, verify=hunted)]
@@ -172,13 +173,16 @@ class Measurer:
             cases = fresh_cases(self._judge.scorer, order.seed)
         else:
             cases = self.problem.unseen[order.suite]
-        limits = self.problem.limits
-        with (
-            self._start("program", order.source, limits) as one,
-            self._start("baseline", self.reference, limits) as other,
-            self._judge.scorer.watching(),
-        ):
-            numbers, seconds = self._side_by_side((one, other), cases, order.rounds)
+        texts = {"program": order.source, "baseline": self.reference}
+        with ExitStack() as stack:
+            roles = list(texts)[:: -1 if order.swapped else 1]  # who is started first is not always the same
+            started = {
+                role: stack.enter_context(self._start(role, texts[role], self.problem.limits))
+                for role in roles
+            }
+            stack.enter_context(self._judge.scorer.watching())
+            both = started["program"], started["baseline"]
+            numbers, seconds = self._side_by_side(both, cases, order.rounds)
         if isinstance(order, DrawOrder):
             name = self.problem.objective.name
             values = [put_together(self.problem, name, scores) for scores in numbers]
@@ -204,7 +208,7 @@ class Measurer:
         Returns:
             Numbers of `score` by case, of both; CPU seconds, f8, shape (cases, 2).
         """
-        rng = random.Random()  # noqa: S311 - the order decides nothing but what is in the caches
+        rng = random.Random()  # the order decides nothing but what is in the caches
         scorer = self._judge.scorer
         found: tuple[dict[str, Mapping[str, float]], ...] = ({}, {})
         seconds = np.zeros((len(cases), 2))
@@ -214,8 +218,8 @@ class Measurer:
             scorer.outcome(sessions[side], scorer.repeated(cases[0])[0], {}, self.problem.simulate)
         for place, case in enumerate(cases):
             for one in scorer.repeated(case):
-                for side, session in enumerate(sessions):
-                    outcome = scorer.outcome(session, one, {}, self.problem.simulate)
+                for side in rng.sample((0, 1), 2):
+                    outcome = scorer.outcome(sessions[side], one, {}, self.problem.simulate)
                     found[side][one.name] = scorer.score(outcome, one)
                 seconds[place] += self._timed_case(sessions, one, rounds, rng)
         return found, seconds

@@ -112,7 +112,7 @@ class Row:
         case: name of the case, or of the suite; `ALL_CASES` for the geometric mean over cases.
         pairs: paired figures that it rests on.
         verdict: "faster" or "slower", of an objective "better" or "worse"; "no difference", or "too few pairs" where
-            no figures whatever could have told one.
+            no figures whatever could have told one; "run time only" where objectives cannot be put together.
         why: why there is no verdict where one might expect it; else "".
         p: two-sided, of the test whose direction the verdict has; None where nothing is tested.
         p_corrected: the same, Holm-corrected over the table; None for the control.

@@ -1,7 +1,8 @@
 """From paired figures to rows: estimates, exact intervals, tests that cannot contradict them, Holm over the table.
 
-Knows numbers; no program and no clock. Every test is a sign test on the same paired figures as the interval beside it,
-so a verdict has the direction of its own test, and a p-value is at most 5 % just where the interval leaves out equality.
+Knows numbers; no program and no clock. Every test is a sign test on the same paired figures as the interval beside
+it: a verdict has the direction of its own test, and a p-value is at most 5 % just where the interval leaves out
+equality.
 """
 
 import math
@@ -46,9 +47,9 @@ def paired(figures: NDArray[np.float64], equal: tuple[float, float], confidence:
     """Test paired figures, and give their interval.
 
     The interval is the narrowest symmetric pair of order statistics that holds the median with the confidence
-    (`stats.order_rank`); each end is moved away from the middle by the factor, or nothing, by which `equal` lies off its
-    own middle. The test counts the figures beyond `equal`: under the true median each lies there with probability 1/2 at
-    most, so both are exact whatever the noise, and say the same at `1 - confidence`.
+    (`stats.order_rank`), widened by the resolution. The test counts the figures beyond what is equal: each lies there
+    with probability 1/2 at most where the median is equal. Both are exact whatever the noise, and say the same at
+    `1 - confidence`.
 
     Args:
         figures: f8, shape (n,), independent.
@@ -154,8 +155,8 @@ def _time_over_all(contender: Contender, ratios: Sequence[NDArray[np.float64]]) 
     """The geometric mean over suites of the ratio of run times: no objective, so no verdict."""
     middle = [float(np.median(one)) for one in ratios]
     return Row(
-        *(contender.name, contender.program, ALL_CASES, min(map(len, ratios)), EQUAL),
-        why="run time only: objectives of different suites are not put together",
+        *(contender.name, contender.program, ALL_CASES, sum(map(len, ratios)), "run time only"),
+        why="objectives of different suites are not put together",
         ratio=float(geometric_mean(middle)),
     )
 
