@@ -12,7 +12,7 @@ import numpy as np
 from evolve import Case, Limits, Problem, Rejected, Speed, problem
 
 # EVOLVE-BLOCK-START
-STEPS = 40000
+STEPS = 10000
 
 
 def walk(seed):
@@ -47,13 +47,13 @@ def walk(seed):
 
 def program(percent: int) -> str:
     """A program that does so many hundredths of the seed's work."""
-    return BASELINE.format(steps=400 * percent)
+    return BASELINE.format(steps=100 * percent)
 
 
 def score(answer: Any, case: Case) -> Mapping[str, float]:
     """Right is who tells how many steps it took, and took as many as some program of the campaign does."""
-    if not isinstance(answer, list) or len(answer) != 2 or answer[1] not in (40_000, 42_000):
-        raise Rejected(f"{case.name}: a walk of 40000 or 42000 steps is asked for")
+    if not isinstance(answer, list) or len(answer) != 2 or answer[1] not in (10_000, 10_500):
+        raise Rejected(f"{case.name}: a walk of 10000 or 10500 steps is asked for")
     return {}
 
 

@@ -46,7 +46,7 @@ class Rules:
     """
 
     pairs: int = 20
-    rounds: int = 6
+    rounds: int = 8
     draws: int = 3
     examples: int = 100
     confidence: float = 0.95
