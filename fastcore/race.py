@@ -231,7 +231,8 @@ class _Walk:
             *(len(ratios), ratios, speedup, low, high, np.median(ratios, axis=0), verdict),
             *(wall_speedup, disagreement, flagged),
             max(0.0, track.first_batch - float(np.median(samples[:, 0, :, 0].sum(axis=1)))),
-            *(track.cpu_seconds, wall_seconds, track.core, samples[..., 0]),
+            *(track.cpu_seconds, wall_seconds, track.core),
+            seconds=samples[..., 0],
         )
 
 

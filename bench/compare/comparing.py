@@ -243,12 +243,14 @@ class _Comparison:
             rows += rows_of_scores(one, joined, sign, resolution(), plan.rules.confidence)
         return rows
 
-    def _orders(self) -> list[tuple[str, list[DrawOrder] | list[CaseOrder]]]:
+    def _orders(self) -> list[tuple[str, list[DrawOrder | CaseOrder]]]:
         plan, rounds = self.plan, self.plan.rules.rounds
-        groups: list[tuple[str, list[DrawOrder] | list[CaseOrder]]] = []
+        groups: list[tuple[str, list[DrawOrder | CaseOrder]]] = []
         if self.problem.fresh is not None:
             seeds = [derived("drawn", plan.seed, number) for number in range(plan.rules.pairs)]
-            drawn = [DrawOrder("", seed, rounds, bool(place % 2)) for place, seed in enumerate(seeds)]
+            drawn: list[DrawOrder | CaseOrder] = [
+                DrawOrder("", seed, rounds, bool(place % 2)) for place, seed in enumerate(seeds)
+            ]
             groups.append((FRESH, drawn))
         return groups + [(suite, [CaseOrder("", suite, rounds, False)]) for suite in self.problem.unseen]
 

@@ -43,8 +43,8 @@ def tell(console: Console, report: Report, before: Report | None = None) -> None
         console.print(safe(f"too few pairs: {few[-1].why}", 400, "dim"), soft_wrap=True)
     for warning in (*warnings_of(report), *_against(report, before)):
         console.print(Text.assemble(("warning: ", "bold yellow"), safe(warning, 1_000)), soft_wrap=True)
-    for line in _fine_print(report):
-        console.print(safe(line, 600, "dim"), soft_wrap=True)
+    for told in _fine_print(report):
+        console.print(safe(told, 600, "dim"), soft_wrap=True)
 
 
 def progress_line(progress: Progress) -> str:

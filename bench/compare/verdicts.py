@@ -188,8 +188,9 @@ def _ruled(row: Row, adjusted: float | None, error: float, tests: int) -> Row:
     if not _can_tell(row, error):
         some = "1 pair is" if row.pairs == 1 else f"{row.pairs} pairs are"
         return replace(row, verdict=TOO_FEW, why=f"{some} too few for any verdict; it takes 6")
+    decides = row.p if adjusted is None else adjusted
     row = replace(row, p_corrected=adjusted)
-    if (row.p if adjusted is None else adjusted) > error * _ROUNDING:
+    if decides > error * _ROUNDING:
         return _undecided(row, error, tests)
     if row.verdict == "faster" and row.flagged and (row.disagreement or 0.0) > 0.0:
         why = f"the CPU clock is {row.disagreement:.0%} kinder to it than the wall: it is not called faster"

@@ -12,7 +12,8 @@ from evolve.errors import UsageError
 from evolve.source import text_hash
 
 QUICK = Rules(pairs=6, rounds=1, draws=1)
-WRONG = "import numpy as np\n\ndef total(x):\n    return float(np.sum(x * np.abs(x)))\n"  # right on what is not negative
+# Right on what is not negative.
+WRONG = "import numpy as np\n\ndef total(x):\n    return float(np.sum(x * np.abs(x)))\n"
 
 
 def contender(name, source):

@@ -80,7 +80,7 @@ def test_a_regression_makes_compare_fail_fail_and_none_does_not(saved, outside):
 
 def test_results_of_two_machines_are_in_other_groups_and_say_so(saved, reports, outside, tmp_path):
     save(elsewhere(reports["squares"], host="elsewhere", cpu="Z80"), tmp_path / "there.json")
-    found = outside("pytest_benchmark", "compare", saved / "squares.json", "there.json", code=0)
+    found = outside("pytest_benchmark", "compare", saved / "squares.json", tmp_path / "there.json", code=0)
     assert found.stdout.count("squares: short (beside plain") == 2
     words = ("--evolve-report", saved / "squares.json", f"--benchmark-compare={tmp_path / 'there.json'}")
     told = outside("pytest", *PLUGIN, *words)
