@@ -46,12 +46,11 @@ Result = dict[str, Any]
 def searched(equation: int, seed: int, evaluations: int, folder: Path) -> Result:
     """One search: the best program among those whose evaluation was done within the budget."""
     problem = evolve.load("symbolic_regression", {"equation": equation})
-    ledger, wanted = folder / f"evolve-{evaluations}-{equation}-{seed}.db", evaluations // 6
+    ledger = folder / f"evolve-{evaluations}-{equation}-{seed}.db"
     ledger.unlink(missing_ok=True)  # of a run that was broken off
-    run = evolve.run(problem, seed=seed, proposals=wanted, ledger=ledger, workers=1)
-    while run.document["evaluations"] < evaluations:
-        wanted += evaluations // 20
-        run = evolve.resume(ledger, proposals=wanted, workers=1)
+    run = evolve.run(problem, seed=seed, budget=f"{evaluations}ev", ledger=ledger, workers=1, verify=False)
+    if run.stopped != "budget":
+        raise SystemExit(f"{ledger}: {run.stopped}: not counted")
     spent, best = 0, None
     for row in run.programs:
         spent += row["evaluations"]
