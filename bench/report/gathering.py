@@ -191,7 +191,8 @@ def _lineage(book: Ledger, objective: Objective, program: str) -> tuple[Step, ..
 
 def difference(before: str, after: str, around: int = 2) -> tuple[str, ...]:
     """The unified diff of two texts by line, without the lines that name files; cut where it is very long."""
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=around))[2:]
+    old, new = (text.strip("\n").splitlines() for text in (before, after))
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=around))[2:]
     if len(lines) <= _LINES:
         return tuple(lines)
     return (*lines[:_LINES], f"@@ {len(lines) - _LINES} more lines are left out @@")
