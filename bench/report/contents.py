@@ -240,10 +240,8 @@ def origin(facts: Facts) -> Table:
         ("fingerprint of the scoring", known.fingerprint),
         ("best program", facts.best.program if facts.best else None),
         ("isolation", known.isolation),
-        *(
-            (f"dial {name}{' (changed)' if name in known.changed else ''}", value)
-            for name, value in known.dials.items()
-        ),
+        ("dials of the search", ", ".join(f"{name} {value}" for name, value in known.dials.items())),
+        ("dials that are not as usual", ", ".join(known.changed) or "none"),
         ("report made", day(facts.at)),
     ]
     return Table("origin", "What it was made with", ("what", "is"), tuple(rows))

@@ -145,7 +145,7 @@ def _statuses(book: Ledger) -> dict[str, int]:
         "GROUP BY e.status ORDER BY n DESC, e.status",
         {"fingerprint": book.fingerprint},
     )
-    return {row["status"]: row["n"] for row in rows}
+    return {clean(row["status"], 60): row["n"] for row in rows}
 
 
 def _about(book: Ledger, objective: Objective, told: Document) -> About:

@@ -139,12 +139,12 @@ def origin_of(book: Ledger, told: Mapping[str, Any]) -> Origin:
         clean(shlex.join(words), _WORDS),
         _repeats(book, asks, speed),
         str(told["content_hash"]),
-        book.fingerprint,
+        clean(book.fingerprint, 100),
         clean(str(making["version"]), 60),
         making["seed"],
         {clean(name, 60): clean(str(value), 200) for name, value in dials.items()},
-        changed,
-        told["isolation"],
+        tuple(clean(name, 60) for name in changed),
+        clean(told["isolation"], 60),
     )
 
 

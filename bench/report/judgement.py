@@ -41,7 +41,7 @@ def _ruled(ruling: Ruling) -> Ruled:
         ruling.verdict,
         one_line(clean(evidence["why"], _WHY)),
         clean(ruling.verifier, _NAME),
-        str(evidence.get("seed", "")),
+        clean(str(evidence.get("seed", "")), _NAME),
         ruling.at,
         ruling.seconds,
         tuple(

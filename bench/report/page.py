@@ -82,7 +82,16 @@ def _join(parts: Sequence[Markup | None]) -> Markup:
 
 
 def _quiet(text: str) -> Markup:
-    return Markup('<p class="quiet">{}</p>').format(text) if text else Markup("")
+    return Markup('<p class="quiet">{}</p>').format(_said(text)) if text else Markup("")
+
+
+def _said(text: str) -> Markup:
+    """A sentence, with what stands between backticks as code; none of it is HTML."""
+    parts = [
+        Markup("<code>{}</code>" if place % 2 else "{}").format(part)
+        for place, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
 
 
 def _top(facts: Facts, sections: Sequence[tuple[str, str]]) -> Markup:
@@ -269,12 +278,12 @@ def _map(facts: Facts) -> Markup | None:
 
 
 def _rate(facts: Facts) -> Markup:
-    return _table(contents.measured(facts))
+    return _table(contents.measured(facts), titled=False)
 
 
 def _cost(facts: Facts) -> Markup:
     parts = [
-        _table(contents.cost(facts)),
+        _table(contents.cost(facts), titled=False),
         _table(contents.operators(facts)),
         _table(contents.failures(facts)),
     ]
@@ -290,7 +299,7 @@ def _cost(facts: Facts) -> Markup:
 def _human(facts: Facts) -> Markup:
     if not facts.deeds:
         return Markup("<p>Nothing but to start it: the ledger holds no intervention and no note.</p>")
-    return _table(contents.deeds(facts))
+    return _table(contents.deeds(facts), titled=False)
 
 
 def _again(facts: Facts) -> Markup:
@@ -298,7 +307,7 @@ def _again(facts: Facts) -> Markup:
     return _join(
         [
             Markup('<pre class="code"><code>{}</code></pre>').format(known.command),
-            Markup("<p>{}</p>").format(known.repeats),
+            Markup("<p>{}</p>").format(_said(known.repeats)),
             _table(contents.origin(facts)),
             _table(contents.sessions(facts)),
             _table(contents.rulings(facts)),
@@ -322,8 +331,13 @@ def _figure(drawn: str, words: str) -> Markup:
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(Markup(drawn), words)
 
 
-def _table(table: Table) -> Markup:
-    """A table in a box of its own, which scrolls where it is too wide; nothing where it has no rows."""
+def _table(table: Table, titled: bool = True) -> Markup:
+    """A table in a box of its own, which scrolls where it is too wide; nothing where it has no rows.
+
+    Args:
+        table: to be shown.
+        titled: whether its title is told: the heading of a section may say the same.
+    """
     if not table.rows:
         return Markup("")
     numeric = table.numeric
@@ -337,10 +351,10 @@ def _table(table: Table) -> Markup:
         )
         for row in table.rows
     )
+    title = Markup("<caption>{}</caption>").format(table.title) if titled else Markup("")
     return Markup(
-        '<div class="box" tabindex="0"><table><caption>{}</caption><thead><tr>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div>{}"
-    ).format(table.title, head, rows, _quiet(table.note))
+        '<div class="box" tabindex="0"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}'
+    ).format(title, head, rows, _quiet(table.note))
 
 
 def _cell(value: Value, flush: bool) -> Markup:

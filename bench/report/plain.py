@@ -16,8 +16,10 @@ from evolve.bench.report.tables import Table, day, figure, one_line
 __all__ = ["escaped", "fenced", "plain"]
 
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]#|~!$@])")
-_LINKS: Final = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)  # which many renderers make of bare addresses
-_START: Final = re.compile(r"^(\d*)([-+=.)])")  # of a list, or the underline of a heading
+# Of bare addresses many renderers make links.
+_LINKS: Final = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+# Of a list, or the underline of a heading: where a text begins so, or is nothing else.
+_START: Final = re.compile(r"^(\d*)([-+.)](?=\s|$)|[-=](?=[-= ]*$))")
 _RUNS: Final = re.compile("`+")
 
 
@@ -26,8 +28,11 @@ def escaped(text: str) -> str:
 
     See CommonMark, "Backslash escapes": any ASCII punctuation may have one.
     """
-    text = _START.sub(r"\1\\\2", _MARKS.sub(r"\\\1", one_line(text)))
-    text = _LINKS.sub(r"\\", text)
+    return _START.sub(r"\1\\\2", _inline(one_line(text)))
+
+
+def _inline(text: str) -> str:
+    text = _LINKS.sub(r"\\", _MARKS.sub(r"\\\1", text))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -38,6 +43,12 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
 
 
+def _said(text: str) -> str:
+    """A sentence, with what stands between backticks as code."""
+    parts = one_line(text).split("`")
+    return "".join(f"`{part}`" if place % 2 and part else _inline(part) for place, part in enumerate(parts))
+
+
 def plain(facts: Facts) -> str:
     """The whole text."""
     about, ruled = facts.about, facts.ruled
@@ -46,7 +57,7 @@ def plain(facts: Facts) -> str:
         f"{escaped(facts.headline)}.",
     ]
     if facts.state.told:
-        parts.append(f"**{facts.state.word.capitalize()}**: {escaped(facts.state.told)}.")
+        parts.append(f"**{facts.state.word.capitalize()}**: {_said(facts.state.told)}.")
     if facts.state.rescored:
         parts.append("**Scored again**: every figure here is by the scores of now.")
     if facts.best is not None:
@@ -63,7 +74,7 @@ def plain(facts: Facts) -> str:
     costs = [contents.cost(facts), contents.operators(facts), contents.failures(facts)]
     parts += _section("What it cost", costs)
     parts += ["## What a human did", *_deeds(facts)]
-    parts += ["## How to make it again", fenced(facts.origin.command, "sh"), escaped(facts.origin.repeats)]
+    parts += ["## How to make it again", fenced(facts.origin.command, "sh"), _said(facts.origin.repeats)]
     parts += _tables([contents.origin(facts), contents.sessions(facts), contents.rulings(facts)])
     parts.append(
         f"Made by evolve {escaped(__version__)} from {escaped(facts.ledger)}, {escaped(day(facts.at))}."
