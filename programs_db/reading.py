@@ -182,7 +182,8 @@ class Reading:
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """What is read inside is one state, whatever another process commits meanwhile; may be nested."""
-        if self._db.conn.in_transaction:
+        nested = self._db.conn.in_transaction
+        if nested:
             yield
             return
         self._db.execute("BEGIN")

@@ -48,8 +48,6 @@ def pictured(cells: Cells, measures: Sequence[Measure], objective: Objective) ->
         measures: of the problem; at least one.
         objective: what is better.
     """
-    from matplotlib.collections import PolyCollection
-
     places = merged(cells, measures, objective)
     # By rank, not by value: one hopeless cell would leave all others the same colour.
     order = sorted(set(places.values()), key=objective.key)
@@ -58,6 +56,8 @@ def pictured(cells: Cells, measures: Sequence[Measure], objective: Objective) ->
         ranks = {order[0]: 9}
     two = len(measures) > 1
     with drawing("map of the archive", 3.3 if two else 1.1) as (figure, done):
+        from matplotlib.collections import PolyCollection
+
         axes = figure.subplots()
         sides = [_sides(measure) for measure in measures[:2]] or [(0.0, 1.0)]
         wide, high = sides[0][1], sides[1][1] if two else 1.0

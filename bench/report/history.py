@@ -10,12 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evolve.asking import probed
 from evolve.bench.report.facts import Deed, Origin, Session
 from evolve.bench.report.tables import plural
 from evolve.config import Config
-from evolve.desk import purse_of
-from evolve.llm.spending import Limits, Price
 from evolve.loader import shipped
 from evolve.programs_db.ledger import Ledger
 from evolve.summary import machine_name
@@ -77,6 +74,11 @@ def money_of(book: Ledger) -> float | None:
     prices = json.loads(rows[0]["machine"]).get("prices") if rows else None
     if not prices:
         return None
+    # What asks models takes half a second to load, and most runs have none.
+    from evolve.asking import probed
+    from evolve.desk import purse_of
+    from evolve.llm.spending import Limits, Price
+
     priced = {model: Price(**price) for model, price in prices.items()}
     return purse_of(Limits(), priced, book.entries(), probed(book)).tally.money
 

@@ -13,6 +13,7 @@ from evolve.bench.report import contents, heatmap, plots
 from evolve.bench.report.code import changes, highlighted
 from evolve.bench.report.facts import Code, Facts, Step
 from evolve.bench.report.gathering import difference
+from evolve.bench.report.judgement import BEST, SEED
 from evolve.bench.report.tables import Table, Value, day, figure, length, plural
 from evolve.terminal import number
 
@@ -177,7 +178,7 @@ def _change(title: str, before: Code, after: Code) -> Markup:
 def _cases(facts: Facts) -> Markup:
     label = contents.unit_of(facts)
     others = [name for case in facts.cases for name in case.values]
-    names = [name for name in dict.fromkeys(others) if name not in (plots.BEST, plots.SEED)]
+    names = [name for name in dict.fromkeys(others) if name not in (BEST, SEED)]
     drawn = []
     if facts.cases:
         told = (
@@ -233,11 +234,11 @@ def _step(facts: Facts, step: Step) -> Markup:
 def _course(facts: Facts) -> Markup:
     told = facts.measures
     label = contents.unit_of(facts)
-    drawn = []
+    drawn: list[Markup | None] = []
     if len(told.curve):
         curve = told.curve.evaluations, told.curve.values
         drawn.append(_figure(plots.anytime(curve, told.evaluations, label), f"best so far, {_better(facts)}"))
-    drawn.append(_map(facts))
+    drawn += [_map(facts)]
     if len(told.novelty.structure):
         sample = (
             f" ({len(told.novelty.evaluations)} of {told.novelty.elites} compared)"

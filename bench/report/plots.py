@@ -87,7 +87,7 @@ def drawing(name: str, high: float = 2.5, wide: float = _WIDE) -> "Iterator[tupl
             "a report needs matplotlib, which is not installed: pip install 'evolve-engine[bench]'"
         ) from None
     done: list[str] = []
-    settings = {**_SETTINGS, "svg.hashsalt": name}
+    settings: Any = {**_SETTINGS, "svg.hashsalt": name}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", UserWarning
@@ -157,12 +157,16 @@ def anytime(curve: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]], end: i
 def lineage(objectives: Sequence[float | None], label: str) -> str:
     """The objective along the lineage of the best, from the seed program on."""
     with drawing("objective along the lineage") as (figure, done):
+        from matplotlib.ticker import MaxNLocator
+
         axes = figure.subplots()
-        places = [place for place, value in enumerate(objectives) if value is not None]
-        axes.plot(places, [objectives[place] for place in places], "o-", ms=3, lw=1.2, color=MAIN)
+        known = [(place, value) for place, value in enumerate(objectives) if value is not None]
+        axes.plot(
+            [place for place, _ in known], [value for _, value in known], "o-", ms=3, lw=1.2, color=MAIN
+        )
         axes.set_xlabel("steps from the seed program")
         axes.set_ylabel(brief(label))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _quiet(axes)
     return done[0]
 
