@@ -1,6 +1,6 @@
 """`symbolic_regression` beside gplearn, at equal evaluations and equal primitives; writes docs/suite-regression.md.
 
-gplearn is an extra: pip install 'evolve-engine[bench]'. A quarter of an hour on one core, and the load does not matter,
+gplearn is an extra: pip install 'evolve-engine[peers]'. A quarter of an hour on one core, and the load does not matter,
 as the budget is counted in evaluations:
 
     python bench/perf/symbolic_regression.py --folder /tmp/regression --write docs/suite-regression.md
@@ -234,7 +234,7 @@ and by [gplearn](https://gplearn.readthedocs.io) {other}, each with seeds 0, 1, 
 `train` are the 400 points that both search on; `inside` and `outside` are 2,000 points each that no search sees, in
 the same cube and around it. This page is written by
 
-    pip install 'evolve-engine[bench]'
+    pip install 'evolve-engine[peers]'
     python bench/perf/symbolic_regression.py --folder /tmp/regression --write docs/suite-regression.md
 
 Alike for both: the points; {count} evaluations of programs (of evolve the trials of its tuner are counted, of
