@@ -23,7 +23,7 @@ LEVELS = (
     "#b5de2b",
     "#fde725",
 )
-"""viridis, the worst tenth of the cells first: told apart by those who see no colours, on light and on dark."""
+"""viridis, the worst tenth of the cells first: told apart by those who see no colours, outlined for dark pages."""
 
 Cells = Mapping[tuple[int, ...], float]
 
@@ -67,7 +67,7 @@ def pictured(cells: Cells, measures: Sequence[Measure], objective: Objective) ->
             for x, y in places
         ]
         colours = [LEVELS[ranks[value]] for value in places.values()]
-        axes.add_collection(PolyCollection(squares, facecolors=colours, edgecolors="none"))
+        axes.add_collection(PolyCollection(squares, facecolors=colours, edgecolors=SOFT, linewidths=0.5))
         axes.set_xlim(measures[0].low, measures[0].high)
         axes.set_xlabel(brief(measures[0].name))
         if two:

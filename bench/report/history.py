@@ -92,7 +92,7 @@ def deeds_of(book: Ledger) -> tuple[Deed, ...]:
         found.append(Deed(0, "what every prompt was told", clean(told, _WORDS)))
     for row in book.query("SELECT arrival, kind, detail FROM interventions ORDER BY id"):
         detail = json.loads(row["detail"])
-        if detail.get("model"):  # lessons that a model summed up are no human's
+        if detail.get("by") == "model":  # lessons that a model summed up are no human's
             continue
         found.append(Deed(row["arrival"], clean(row["kind"], 60), _worded(detail)))
     later = (

@@ -108,7 +108,9 @@ def cases_of(
     suites = dict.fromkeys(suite for line in lines for suite in line.unseen)
     for suite in suites:
         values = {line.name: value for line in lines if (value := line.unseen.get(suite)) is not None}
-        found.append(Case(suite, "unseen", values))
+        # A race is run on fresh inputs; the training cases of such a problem may have the same names.
+        raced = any(line.interval for line in lines)
+        found.append(Case(f"{suite} (fresh)" if raced else suite, "fresh" if raced else "unseen", values))
     return (*found, *_fresh(lines, ruled))
 
 

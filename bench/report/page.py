@@ -83,7 +83,7 @@ def _join(parts: Sequence[Markup | None]) -> Markup:
 
 
 def _quiet(text: str) -> Markup:
-    return Markup('<p class="quiet">{}</p>').format(_said(text)) if text else Markup("")
+    return Markup('<p class="quiet">{}</p>').format(text) if text else Markup("")
 
 
 def _said(text: str) -> Markup:
@@ -157,7 +157,7 @@ def _program(facts: Facts) -> Markup:
         ).format(best.number, best.made_by, best.program),
         highlighted(best.source),
         _quiet(
-            f"{best.left_out} characters are left out; `evolve export` writes all of them."
+            f"{best.left_out} characters are left out; evolve export writes all of them."
             if best.left_out
             else ""
         ),
@@ -239,7 +239,7 @@ def _course(facts: Facts) -> Markup:
         curve = told.curve.evaluations, told.curve.values
         drawn.append(_figure(plots.anytime(curve, told.evaluations, label), f"best so far, {_better(facts)}"))
     drawn += [_map(facts)]
-    if len(told.novelty.structure):
+    if len(told.novelty.structure) > 2:
         sample = (
             f" ({len(told.novelty.evaluations)} of {told.novelty.elites} compared)"
             if told.novelty.sampled
