@@ -360,5 +360,6 @@ def measure(book: Ledger, cpu_seconds: float | None = None) -> Measures:
 
 
 def _replayed(book: Ledger, objective: Objective, axes: Sequence[Measure]) -> Watched:
+    # The grid is that of the problem, even where the search had no cells: what is measured is what it found.
     islands = book.run["config"]["islands"]
     return Watched.replay(book.replay(book.fingerprint), objective, axes, islands, book.event_programs())

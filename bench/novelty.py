@@ -104,8 +104,10 @@ class Watched(Archive):
         entered: (evaluations spent, elite) of each that filled or took a cell.
     """
 
-    def __init__(self, objective: Objective, measures: Sequence[Measure], islands: int) -> None:
-        super().__init__(objective, measures, islands)
+    def __init__(
+        self, objective: Objective, measures: Sequence[Measure], islands: int, drift: bool = False
+    ) -> None:
+        super().__init__(objective, measures, islands, drift)
         self.evaluations = 0
         self.staleness: list[int] = []
         self.entered: list[tuple[int, Elite]] = []
