@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def campaign(options: argparse.Namespace, rules: Rules) -> list[dict[str, Any]]:
     """Run the repetitions that are missing."""
     done = _read(options.save) if options.save and options.save.exists() else []
     for line in done:
-        if line["load"] != options.load or line["rules"]["pairs"] != rules.pairs:
+        if line["load"] != options.load or line["rules"] != asdict(rules):
             raise SystemExit(f"{options.save} was recorded with other options; continue it with the same")
     problem = load(str(PROBLEM), {})
     with busy_loops(options.load):

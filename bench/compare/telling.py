@@ -1,6 +1,7 @@
 """Tells a report to people: the table, what is wrong with it, and whether an earlier one may be held against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,7 @@ from evolve.terminal import number, safe
 
 __all__ = ["progress_line", "tell", "warnings_of"]
 
-_NARROW, _WIDE = 72, 110
+_NARROW, _WIDE = 72, 118
 _STYLES = {"faster": "green", "better": "green", "slower": "red", "worse": "red"}
 _ORDER = ("faster", "slower", "better", "worse", "no difference")
 
@@ -81,9 +82,7 @@ def _layout(report: Report, width: int) -> tuple[str, ...]:
         return columns
     if width >= _WIDE:
         return ("objective", "reference", "better by", "95 % ", "ratio", "95 %", "pairs")
-    return (
-        ("objective", "better by", "95 % ", "ratio", "pairs") if width >= _NARROW else ("better by", "ratio")
-    )
+    return ("better by", "95 % ", "ratio", "pairs") if width >= _NARROW else ("better by", "ratio")
 
 
 def _table(report: Report, before: Report | None, columns: Sequence[str]) -> Table:
@@ -92,7 +91,9 @@ def _table(report: Report, before: Report | None, columns: Sequence[str]) -> Tab
     titles = ("contender", "case", *columns, *(["before"] if before is not None else []), "verdict")
     for title in titles:
         left = title in ("contender", "case", "verdict")
-        table.add_column(title, justify="left" if left else "right", header_style="cyan", overflow="fold")
+        whole = title.startswith("95 %") or (title == "verdict" and len(columns) > 2)
+        justify: Literal["left", "right"] = "left" if left else "right"
+        table.add_column(title, justify=justify, header_style="cyan", overflow="fold", no_wrap=whole)
     last = ""
     for row in report.rows:
         told = _cells(row)
