@@ -29,6 +29,7 @@ VERBS = {
     "verify": "check a program of a run again, by other means, and rule on it",
     "show": "tell what a run found, also while it goes on",
     "export": "write a run's best program as a file that needs no evolve",
+    "study": "run an experiment over problems, strategies and seeds, and say what it showed",
     "serve": "serve a model with vLLM, watched, for `evolve run --llm auto`",
     "doctor": "say what this machine offers, and what is missing",
 }

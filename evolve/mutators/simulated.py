@@ -69,7 +69,8 @@ class Simulated:
         Raises:
             UsageError: an unknown dial, or a value of the wrong type.
         """
-        known = {field.name: type(field.default) for field in fields(cls)}
+        default = cls()
+        known: dict[str, type[Any]] = {one.name: type(getattr(default, one.name)) for one in fields(cls)}
         values: dict[str, Any] = {}
         for name, value in given.items():
             if name not in known:

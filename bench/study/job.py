@@ -1,0 +1,224 @@
+"""One worker of a study: a process that does task after task on workers that stay warm, and says what came of each.
+
+Started by `trials` (`python -m evolve.bench.study.job`), never forked. Tasks and answers are JSON, a line each. What a
+run found is on the disk before it is said; a worker that is killed loses the run in hand, which is gone on with.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import evolve
+from evolve.bench.study.outcomes import Elsewhere, elsewhere, outcome_of, source_of
+from evolve.bench.study.places import Places
+from evolve.bench.study.plan import Plan, plan_of
+from evolve.budget import Budget
+from evolve.errors import EvolveError, InfrastructureError
+from evolve.evaluator import Job
+from evolve.fastcore.jail import die_with_parent
+from evolve.fastcore.pool import JudgeError, JudgeStartError
+from evolve.handle import Run
+from evolve.llm.dials import Dials
+from evolve.programs_db.errors import LedgerBusy, LedgerError
+from evolve.programs_db.ledger import Ledger
+from evolve.statement import Problem
+from evolve.summary import ended_document
+from evolve.text import clean
+from evolve.workers import Workers
+
+__all__ = ["main"]
+
+_PROPOSALS = 25
+"""Proposals for each evaluation of a budget after which a run ends all the same: it finds nothing new to try."""
+
+
+def main() -> None:
+    """Serve tasks until their end, or until whoever gives them is gone."""
+    die_with_parent(int(sys.argv[1]))
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # what a problem prints is no answer
+    start = json.loads(sys.stdin.readline())
+    plan = plan_of(start["plan"], Path(start["home"]))
+    with Workers(1, start["unsafe"]) as kept:
+        bench = _Bench(plan, Places(Path(start["folder"])), kept)
+        for line in sys.stdin:
+            _answer(answers, bench, json.loads(line))
+
+
+def _answer(answers: TextIO, bench: "_Bench", task: Mapping[str, Any]) -> None:
+    began = time.monotonic()
+    try:
+        told = getattr(bench, f"do_{task['do']}")(task)
+    except (EvolveError, LedgerError, JudgeError, JudgeStartError, OSError) as error:
+        code = getattr(error, "exit_code", InfrastructureError.exit_code)
+        told = {"failed": clean(str(error), 4_000), "code": code, "again": not isinstance(error, EvolveError)}
+    answers.write(json.dumps({**told, "seconds": time.monotonic() - began}) + "\n")
+
+
+class _Bench:
+    """What a worker knows between tasks."""
+
+    def __init__(self, plan: Plan, places: Places, kept: Workers) -> None:
+        self.plan = plan
+        self.places = places
+        self.kept = kept
+        self._problems: dict[str, Problem] = {}
+        self._scored: dict[tuple[str, str], Elsewhere] = {}
+
+    def problem(self, label: str) -> Problem:
+        """A problem, loaded once."""
+        if label not in self._problems:
+            self._problems[label] = self.plan.asked(label).load()
+        return self._problems[label]
+
+    def do_given(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """What the seed program and the baselines of a problem are worth."""
+        label = task["problem"]
+        problem = self.problem(label)
+        objective = problem.objective
+        told = {
+            "objective": {"name": objective.name, "direction": objective.direction, "unit": objective.unit},
+            "timed": problem.speed is not None,
+            "seed_program": self._worth(label, problem.block),
+            "baselines": {
+                clean(name, 80): self._worth(label, text) for name, text in problem.baselines.items()
+            },
+        }
+        self.places.write(self.places.given(label), told)
+        return {}
+
+    def _worth(self, label: str, source: str) -> dict[str, Any]:
+        problem = self.problem(label)
+
+        async def scored() -> tuple[float | None, Elsewhere]:
+            async with self.kept.lent(problem) as evaluator:
+                value = (await evaluator.evaluate(Job(source))).evaluation.objective
+                return value, await elsewhere(evaluator, problem, source, self.plan.draws)
+
+        value, other = self.kept.wait(scored())
+        return {"value": value, "elsewhere": asdict(other)}
+
+    def do_run(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """A run to its end, and what is left of it."""
+        label, strategy, seed = task["problem"], task["strategy"], task["seed"]
+        ledger = self.places.ledger(label, strategy, seed)
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        self._searched(label, strategy, seed, ledger)
+        program, source = source_of(ledger, self.plan)
+        if (label, program) not in self._scored:
+            self._scored[label, program] = self._elsewhere(label, source)
+        outcome = outcome_of((label, strategy, seed), ledger, self.plan, self._scored[label, program])
+        self.places.write(self.places.outcome(label, strategy, seed), outcome.as_dict())
+        self.places.tidy(ledger)
+        return {"value": outcome.final}
+
+    def _elsewhere(self, label: str, source: str) -> Elsewhere:
+        problem = self.problem(label)
+
+        async def scored() -> Elsewhere:
+            async with self.kept.lent(problem) as evaluator:
+                return await elsewhere(evaluator, problem, source, self.plan.draws)
+
+        return self.kept.wait(scored())
+
+    def _searched(self, label: str, strategy: str, seed: int, ledger: Path) -> None:
+        """Begin a run, or go on with it; one that was killed by the clock's budget begins anew."""
+        how: dict[str, Any] = {
+            "budget": _bounded(self.plan),
+            "workers": 1,
+            "verify": False,
+            "kept": self.kept,
+        }
+        how["unsafe"] = self.kept.unsafe
+        if self.plan.llm:
+            how["llm"] = self.plan.llm
+        if ledger.exists():
+            if _ended(ledger):
+                return
+            if self.plan.kind != "cpu_seconds" and _resumed(ledger, how):
+                return
+            self.places.remove(ledger)
+        chosen = self.plan.strategy(strategy)
+        if self.plan.llm:
+            how["dials"] = Dials.of(chosen.llm)
+        if self.plan.simulated is not None:
+            how["simulated"] = self.plan.simulated
+        run = evolve.run(self.problem(label), seed=seed, ledger=ledger, config=chosen.config(), **how)
+        _finished(run)
+
+    def do_trial(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Two short runs of one problem, of different length, so that a start is not taken for searching."""
+        label = task["problem"]
+        problem, chosen = self.problem(label), self.plan.searching[0]
+        lengths, taken, sizes = [], [], []
+        self._elsewhere(label, problem.block)  # workers start and warm up, once a worker and not once a run
+        with self.places.passing() as folder:
+            for place, length in enumerate(task["lengths"]):
+                began = time.monotonic()
+                how: dict[str, Any] = {
+                    "workers": 1,
+                    "verify": False,
+                    "kept": self.kept,
+                    "unsafe": self.kept.unsafe,
+                }
+                run = evolve.run(
+                    problem,
+                    seed=1_000_003 + place,
+                    ledger=folder / f"{place}.db",
+                    config=chosen.config(),
+                    simulated=self.plan.simulated,
+                    budget=Budget(**{task["unit"]: length, "seconds": task["seconds"]}),
+                    **how,
+                )
+                _finished(run)
+                lengths.append(run.document[task["unit"]])
+                taken.append(time.monotonic() - began)
+                sizes.append((folder / f"{place}.db").stat().st_size)
+            began = time.monotonic()
+            self._elsewhere(label, problem.block)
+        return {"lengths": lengths, "taken": taken, "after": time.monotonic() - began, "bytes": sizes}
+
+
+def _bounded(plan: Plan) -> Budget:
+    """The budget of a run, with an end for one that finds nothing new to evaluate."""
+    if plan.budget.evaluations is None:
+        return plan.budget
+    return replace(plan.budget, proposals=_PROPOSALS * plan.budget.evaluations)
+
+
+def _ended(ledger: Path) -> bool:
+    """Whether the run of a ledger has spent its budget."""
+    try:
+        with Ledger.read(ledger) as book:
+            told = ended_document(book)
+    except LedgerError:
+        return False
+    return told is not None and told["stopped"] == "budget"
+
+
+def _resumed(ledger: Path, how: Mapping[str, Any]) -> bool:
+    """Go on with a run; False where its ledger is beyond that."""
+    try:
+        run = evolve.resume(ledger, **how)
+    except LedgerBusy:
+        raise
+    except LedgerError:
+        return False
+    _finished(run)
+    return True
+
+
+def _finished(run: Run) -> None:
+    if run.stopped == "interrupted":
+        raise SystemExit(130)
+    if run.stopped != "budget":
+        raise InfrastructureError(f"{run.ledger}: the run stopped before its budget was spent: {run.stopped}")
+
+
+if __name__ == "__main__":
+    main()
