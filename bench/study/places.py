@@ -1,4 +1,4 @@
-"""Where a study keeps what: its folder, a ledger and an outcome for each run. Knows files and what must not be mixed."""
+"""Where a study keeps what: its folder, a ledger and an outcome for each run. Knows files, and what is not mixed."""
 
 import contextlib
 import json

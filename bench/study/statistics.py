@@ -117,8 +117,8 @@ def wilcoxon(values: NDArray[np.float64]) -> float:
     """Two-sided p-value of the signed-rank test (Wilcoxon, Biometrics Bulletin 1, 1945), exact at any size.
 
     Given the ranks, each sign is a fair coin if chance is all there is. The distribution of the sum of the positive
-    ones is summed in floating point over twice the ranks, which are whole numbers, ties and zeros included; so there is no
-    approximation for many pairs, and no correction for ties.
+    ones is summed in floating point over twice the ranks, which are whole numbers, ties and zeros included; so there
+    is no approximation for many pairs, and no correction for ties.
 
     Args:
         values: gains, f8, shape (n,).
@@ -186,8 +186,8 @@ def seeds_needed(found: Paired, alpha: float = ALPHA) -> int | None:
     """How many pairs would settle a comparison with 80 % power, if the gains go on being as those seen.
 
     Noether's formula for the signed-rank test (J. Am. Stat. Assoc. 82, 1987), N = (z_alpha/2 + z_beta)^2 /
-    (3 (p' - 1/2)^2) with p' the probability that the sum of two gains is positive; at least as many as the exact test needs to reach
-    `alpha` at all, and more than there are.
+    (3 (p' - 1/2)^2) with p' the probability that the sum of two gains is positive; at least as many as the exact test
+    needs to reach `alpha` at all, and more than there are.
 
     Args:
         found: a comparison that is not settled.
