@@ -104,12 +104,12 @@ def _searched(plan: Plan, places: Places, how: Conduct) -> bool:
     if not tasks:
         _say("all runs of this study are done")
         return True
-    trials = Trials(plan, places, how.jobs, how.unsafe)
-    if not _priced(plan, places, trials, tasks, how):
-        return False
     done = plan_size(plan) - sum(task["do"] == "run" for task in tasks)
-    with _Watch(plan_size(plan), done) as watch:
-        trials.conduct(tasks, watch.done, watch.tick)
+    with Trials(plan, places, min(how.jobs, len(tasks)), how.unsafe) as trials:
+        if not _priced(plan, places, trials, tasks, how):
+            return False
+        with _Watch(plan_size(plan), done) as watch:
+            trials.conduct(tasks, watch.done, watch.tick)
     return True
 
 

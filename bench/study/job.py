@@ -26,6 +26,7 @@ from evolve.handle import Run
 from evolve.llm.dials import Dials
 from evolve.programs_db.errors import LedgerBusy, LedgerError
 from evolve.programs_db.ledger import Ledger
+from evolve.session import last_budget
 from evolve.statement import Problem
 from evolve.summary import ended_document
 from evolve.text import clean
@@ -128,17 +129,9 @@ class _Bench:
 
     def _searched(self, label: str, strategy: str, seed: int, ledger: Path) -> None:
         """Begin a run, or go on with it; one that was killed by the clock's budget begins anew."""
-        how: dict[str, Any] = {
-            "budget": _bounded(self.plan),
-            "workers": 1,
-            "verify": False,
-            "kept": self.kept,
-        }
-        how["unsafe"] = self.kept.unsafe
-        if self.plan.llm:
-            how["llm"] = self.plan.llm
+        how = {"budget": self._budget(), **self._how()}
         if ledger.exists():
-            if _ended(ledger):
+            if _ended(ledger, self._budget()):
                 return
             if self.plan.kind != "cpu_seconds" and _resumed(ledger, how):
                 return
@@ -146,59 +139,56 @@ class _Bench:
         chosen = self.plan.strategy(strategy)
         if self.plan.llm:
             how["dials"] = Dials.of(chosen.llm)
-        if self.plan.simulated is not None:
-            how["simulated"] = self.plan.simulated
         run = evolve.run(self.problem(label), seed=seed, ledger=ledger, config=chosen.config(), **how)
         _finished(run)
+
+    def _how(self) -> dict[str, Any]:
+        """How runs are run here."""
+        how: dict[str, Any] = {"workers": 1, "verify": False, "kept": self.kept, "unsafe": self.kept.unsafe}
+        how["simulated"] = self.plan.simulated
+        return {**how, "llm": self.plan.llm} if self.plan.llm else how
+
+    def _budget(self) -> Budget:
+        """Of a run, with an end for one that finds nothing new to evaluate."""
+        budget, simulated = self.plan.budget, self.plan.simulated
+        if budget.evaluations is not None:
+            return replace(budget, proposals=_PROPOSALS * budget.evaluations)
+        return budget if simulated is None else simulated.budget(budget)
 
     def do_trial(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Two short runs of one problem, of different length, so that a start is not taken for searching."""
         label = task["problem"]
         problem, chosen = self.problem(label), self.plan.searching[0]
-        lengths, taken, sizes = [], [], []
-        self._elsewhere(label, problem.block)  # workers start and warm up, once a worker and not once a run
+        told: list[tuple[int, float, int]] = []
         with self.places.passing() as folder:
-            for place, length in enumerate(task["lengths"]):
+            for place, length in enumerate((task["lengths"][0], *task["lengths"])):
                 began = time.monotonic()
-                how: dict[str, Any] = {
-                    "workers": 1,
-                    "verify": False,
-                    "kept": self.kept,
-                    "unsafe": self.kept.unsafe,
-                }
                 run = evolve.run(
                     problem,
                     seed=1_000_003 + place,
                     ledger=folder / f"{place}.db",
                     config=chosen.config(),
-                    simulated=self.plan.simulated,
                     budget=Budget(**{task["unit"]: length, "seconds": task["seconds"]}),
-                    **how,
+                    **self._how(),
                 )
                 _finished(run)
-                lengths.append(run.document[task["unit"]])
-                taken.append(time.monotonic() - began)
-                sizes.append((folder / f"{place}.db").stat().st_size)
+                size = run.ledger.stat().st_size
+                told.append((run.document[task["unit"]], time.monotonic() - began, size))
             began = time.monotonic()
             self._elsewhere(label, problem.block)
+        # The first of them paid for what a worker does once: it tuned nothing before.
+        lengths, taken, sizes = zip(*told[1:], strict=True)
         return {"lengths": lengths, "taken": taken, "after": time.monotonic() - began, "bytes": sizes}
 
 
-def _bounded(plan: Plan) -> Budget:
-    """The budget of a run, with an end for one that finds nothing new to evaluate."""
-    if plan.budget.evaluations is None:
-        return plan.budget
-    return replace(plan.budget, proposals=_PROPOSALS * plan.budget.evaluations)
-
-
-def _ended(ledger: Path) -> bool:
-    """Whether the run of a ledger has spent its budget."""
+def _ended(ledger: Path, budget: Budget) -> bool:
+    """Whether the run of a ledger has spent its budget, and that was this one."""
     try:
         with Ledger.read(ledger) as book:
             told = ended_document(book)
+            return told is not None and told["stopped"] == "budget" and last_budget(book) == budget
     except LedgerError:
         return False
-    return told is not None and told["stopped"] == "budget"
 
 
 def _resumed(ledger: Path, how: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 from evolve.bench.study.places import Places
 from evolve.bench.study.plan import Plan
@@ -66,7 +66,7 @@ class _Worker:
 
 
 class Trials:
-    """A few workers, and what is to be done; from the main thread only: workers die with the thread that started them.
+    """A few workers, kept until the end of this context; for the main thread: they die with the thread that made them.
 
     Args:
         plan: of the study.
@@ -81,6 +81,7 @@ class Trials:
         self.jobs = jobs
         self.unsafe = unsafe
         self._workers: list[_Worker] = []
+        self._selector = selectors.DefaultSelector()
         self._queues: dict[str, deque[dict[str, Any]]] = {}
         self._tries: defaultdict[str, int] = defaultdict(int)
 
@@ -99,43 +100,40 @@ class Trials:
         self._queues = {}
         for task in tasks:
             self._queues.setdefault(task["problem"], deque()).append(task)
-        with _signals(), selectors.DefaultSelector() as selector, self._hired(selector):
-            while any(worker.task for worker in self._workers):
-                for key, _ in selector.select(_TICK):
-                    self._hear(key.data, selector, done)
-                tick()
+        for worker in self._workers:
+            self._give(worker)
+        while len(self._workers) < self.jobs and any(self._queues.values()):
+            self._hire()
+        while any(worker.task for worker in self._workers):
+            for key, _ in self._selector.select(_TICK):
+                self._hear(key.data, done)
+            tick()
 
-    @contextlib.contextmanager
-    def _hired(self, selector: selectors.BaseSelector) -> Iterator[None]:
-        """Workers while there is work."""
-        count = min(self.jobs, sum(map(len, self._queues.values())))
-        log = self.places.log.open("ab")
-        try:
-            with log:
-                for _ in range(count):
-                    self._hire(selector, log)
-                yield
-        finally:
-            self._dismiss()
+    def __enter__(self) -> Self:
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(self._selector.close)
+        self._undo.callback(self._dismiss)
+        self._undo.enter_context(_signals())
+        return self
 
-    def _hire(self, selector: selectors.BaseSelector, log: IO[bytes] | None = None) -> None:
-        if log is None:
-            with self.places.log.open("ab") as own:
-                self._hire(selector, own)
-            return
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _JOB, str(os.getpid())],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_folders())},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is ours to handle
-        )
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def _hire(self) -> None:
+        with self.places.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", _JOB, str(os.getpid())],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(_folders())},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
         assert process.stdin is not None
         assert process.stdout is not None
         worker = _Worker(process, process.stdin, process.stdout)
         self._workers.append(worker)
-        selector.register(worker.outbox, selectors.EVENT_READ, worker)
+        self._selector.register(worker.outbox, selectors.EVENT_READ, worker)
         start = {
             "plan": self.plan.as_given(),
             "home": ".",
@@ -162,10 +160,10 @@ class Trials:
         worker.task = self._queues[worker.problem].popleft()
         self._say(worker, worker.task)
 
-    def _hear(self, worker: _Worker, selector: selectors.BaseSelector, done: Done) -> None:
+    def _hear(self, worker: _Worker, done: Done) -> None:
         text = os.read(worker.outbox.fileno(), 1 << 16)
         if not text:
-            self._lost(worker, selector)
+            self._lost(worker)
             return
         worker.heard += text
         while b"\n" in worker.heard:
@@ -178,9 +176,9 @@ class Trials:
                 done(task, answer)
             self._give(worker)
 
-    def _lost(self, worker: _Worker, selector: selectors.BaseSelector) -> None:
+    def _lost(self, worker: _Worker) -> None:
         """A worker has ended: what it had in hand is tried once more by another."""
-        selector.unregister(worker.outbox)
+        self._selector.unregister(worker.outbox)
         self._workers.remove(worker)
         worker.outbox.close()
         with contextlib.suppress(BrokenPipeError):
@@ -188,7 +186,7 @@ class Trials:
         code = worker.process.wait()
         if worker.task is not None:
             self._failed(worker.task, f"its worker ended with {_ending(code)}", 3, again=True)
-            self._hire(selector)
+            self._hire()
 
     def _failed(self, task: dict[str, Any], why: str, code: int, again: bool) -> None:
         key = json.dumps(task, sort_keys=True)
