@@ -11,7 +11,7 @@ from evolve.bench.study.against import Other, held_against
 from evolve.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import PLAN, write
+from small_study import PLAN, write
 
 
 def against(document, change, tmp_path, name="then.json"):

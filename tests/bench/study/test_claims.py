@@ -8,7 +8,7 @@ from evolve.bench.study.claims import asked, paired_gains, summary, too_few, wor
 from evolve.programs_db.records import Objective
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made_up import outcome
+from made_up_outcomes import outcome
 
 MIN = Objective("cost", "min")
 

@@ -8,7 +8,7 @@ import pytest
 from evolve.bench.study.outcomes import Outcome, area, at, value_of, within
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made_up import outcome
+from made_up_outcomes import outcome
 
 STEPS = [(1.0, 10.0), (5.0, 4.0), (11.0, 1.0)]
 

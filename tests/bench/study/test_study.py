@@ -17,7 +17,7 @@ from evolve.bench.study import engine
 from evolve.mutators.simulated import SIMULATED
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import PLAN, PROBLEM, write
+from small_study import PLAN, PROBLEM, write
 
 
 def outcomes(folder):
