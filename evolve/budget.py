@@ -33,8 +33,8 @@ class Budget:
         requests: to models.
         tokens: of prompts and answers.
         money: in the currency of the prices.
-        evaluations: trials of the tuner and second looks included, the seed program's too. What is in hand when they are
-            spent is finished, so a run may end some evaluations (a tuning's) above.
+        evaluations: trials of the tuner and second looks included, the seed program's too. What is in hand when they
+            are spent is finished, so a run may end some evaluations (a tuning's) above.
         cpu_seconds: of searching, over the engine, its workers and all that they start.
     """
 

@@ -27,6 +27,7 @@ VERBS = {
     "lessons": "show what models have learnt in a run, or replace it",
     "rescore": "evaluate a run's programs again after its problem has changed",
     "verify": "check a program of a run again, by other means, and rule on it",
+    "bench": "compare programs of a run with baselines, in interleaved pairs",
     "show": "tell what a run found, also while it goes on",
     "export": "write a run's best program as a file that needs no evolve",
     "study": "run an experiment over problems, strategies and seeds, and say what it showed",

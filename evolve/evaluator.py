@@ -33,7 +33,7 @@ from evolve.sessions import Interpreted, Session
 from evolve.statement import Case, Problem
 from evolve.timing import Heat, Timing, limits_of
 
-__all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge"]
+__all__ = ["Evaluator", "Job", "Judge", "Judged", "TuneOrder", "make_judge", "patience"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Judge:
         self.unsafe = unsafe
         self.scorer = Scorer(problem)
         self.functions = numpy_functions()
-        self.timing = Timing(problem, self.scorer, self._start) if problem.speed else None
+        self.timing = Timing(problem, self.scorer, self.start) if problem.speed else None
         self._runners: dict[tuple[str, tuple[str, ...]], Runner] = {}
         self._last: tuple[str, Plan | None] | None = None  # a tuner asks for one program many times
         self._bound: Interpreted | None = None
@@ -170,14 +170,14 @@ class Judge:
             except NotInterpretable:
                 pass  # for instance an integer beyond 64 bits: the jail has no such bound
         source = job.source if constants is None else substitute(job.source, self.problem.entry, constants)
-        with self._start("program", source, self.problem.limits) as session:
+        with self.start("program", source, self.problem.limits) as session:
             return self._run(job, session, source)
 
     def _timed(self, timing: Timing, job: Job) -> Judged:
         """Race a program: it runs in a process of its own also where its answers could be had without one."""
         order, confirmation = job.confirm, None
         limits = self.problem.limits if order is None else limits_of(self.problem, order.looks[-1])
-        with self._start("program", job.source, limits) as session:
+        with self.start("program", job.source, limits) as session:
             try:
                 if order is None:
                     scored = timing.run(session, Heat(job.source, job.suite, job.round, job.floor))
@@ -190,7 +190,7 @@ class Judge:
     def _verified(self, job: Job, order: VerifyOrder) -> Judged:
         """Judge a program jailed, whatever it is, and establish what the order asks for."""
         proof = Proof()
-        with self._start("program", job.source, self.problem.limits) as session:
+        with self.start("program", job.source, self.problem.limits) as session:
             try:
                 cases: Sequence[Case] = self._cases(job)
                 if order.fresh is not None:
@@ -213,7 +213,7 @@ class Judge:
             session.begin_case()
             return self.scorer.check(session.call(case.inputs), case)
 
-        hunt = Hunt(self.problem, lambda: self._start("program", source, self.problem.limits), answer)
+        hunt = Hunt(self.problem, lambda: self.start("program", source, self.problem.limits), answer)
         with self.scorer.watching():
             hunt.known(order.known)
             if order.examples and not hunt.wrong:
@@ -227,7 +227,7 @@ class Judge:
         )
 
     def _witness(self, source: str) -> Callable[[], RunnerSession]:
-        return lambda: self._start("witness", source, self.problem.limits)
+        return lambda: self.start("witness", source, self.problem.limits)
 
     def _compiled(self, source: str) -> Plan | None:
         """The plan of an expression program; None if only a jailed process can run it.
@@ -253,7 +253,7 @@ class Judge:
         self._bound.constants = constants
         return self._bound
 
-    def _start(self, role: str, source: str, limits: Limits) -> RunnerSession:
+    def start(self, role: str, source: str, limits: Limits) -> RunnerSession:
         """Start a program. A runner has one live program at a time, so each role has a runner of its own, and another
         for programs that need Numba.
         """
@@ -309,7 +309,7 @@ def make_judge(path: str, factory: str, parameters: Mapping[str, Any], unsafe: b
     return Judge(factory_of(Path(path), factory)(**parameters), unsafe)
 
 
-def _patience(problem: Problem) -> float:
+def patience(problem: Problem) -> float:
     """Wall seconds after which a silent judge is taken for stuck: in compiled code, no alarm interrupts it.
 
     Five times the longest that one evaluation may take, so that a tuner's many short ones never look stuck.
@@ -339,7 +339,7 @@ class Evaluator:
             "evolve.evaluator:make_judge",
             (str(origin.path), origin.factory, dict(origin.parameters), unsafe),
             workers,
-            hard_seconds=_patience(problem),
+            hard_seconds=patience(problem),
         )
 
     async def __aenter__(self) -> "Evaluator":

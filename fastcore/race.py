@@ -102,6 +102,7 @@ class Result:
         cpu_seconds: CPU seconds of both, warm-up included, set-up excluded.
         wall_seconds: wall seconds of the whole race.
         core: the core that both were pinned to, or None.
+        seconds: f8, shape (pairs, 2, cases), CPU seconds of program and baseline.
     """
 
     pairs: int
@@ -118,6 +119,7 @@ class Result:
     cpu_seconds: float
     wall_seconds: float
     core: int | None
+    seconds: NDArray[np.float64]
 
 
 def resolution() -> float:
@@ -230,6 +232,7 @@ class _Walk:
             *(wall_speedup, disagreement, flagged),
             max(0.0, track.first_batch - float(np.median(samples[:, 0, :, 0].sum(axis=1)))),
             *(track.cpu_seconds, wall_seconds, track.core),
+            seconds=samples[..., 0],
         )
 
 

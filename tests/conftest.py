@@ -1,6 +1,7 @@
 """What tests of every room share: problem files made on the spot, and a clean look at processes."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,25 @@ def pytest_runtest_makereport(item):
             report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped here: {reason}"
 
 
-def pytest_collection_modifyitems(items):
+def pytest_runtest_setup(item):
+    """What is tried with every shipped problem is skipped with the one that needs a library which is not there."""
+    drawn = getattr(item, "callspec", None)
+    names = [value for value in drawn.params.values() if isinstance(value, str)] if drawn else []
+    if "attention_cell" in names and find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """With `-n`, the tests of a file share a process and its fixtures, and those of the real vLLM share one server."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("vllm" if file.startswith("tests/llm/real/") else file))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "vllm" if file.startswith("tests/llm/real/") else file
+
+    return ByFile(config, log)
 
 
 HEAD = '''"""A small problem for tests."""

@@ -12,6 +12,7 @@ from evolve.certificate import Checker, certified, script, signed
 from evolve.errors import EvolveError, ProblemError, UsageError
 from evolve.handle import Run
 from evolve.module import Origin, module_text
+from evolve.named import find_program, named
 from evolve.origin import problem_of
 from evolve.programs_db.export import bundle, elite_records, program_record, write_json_lines
 from evolve.programs_db.ledger import Ledger
@@ -21,7 +22,6 @@ from evolve.summary import last_document
 from evolve.terminal import out, print_json
 from evolve.text import clean
 from evolve.verbs.common import add_json
-from evolve.verbs.show import find_program, named
 
 __all__ = ["configure", "run"]
 

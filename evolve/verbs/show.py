@@ -14,6 +14,7 @@ from rich.text import Text
 from evolve.errors import EvolveError, UsageError
 from evolve.handle import Run, Step
 from evolve.heatmap import best_by_cell, draw
+from evolve.named import find_program
 from evolve.origin import problem_of
 from evolve.programs_db.export import program_record
 from evolve.programs_db.ledger import Ledger
@@ -27,7 +28,7 @@ from evolve.terminal import is_ascii, number, out, plot, print_json, safe
 from evolve.text import clean
 from evolve.verbs.common import add_json
 
-__all__ = ["configure", "find_program", "run"]
+__all__ = ["configure", "run"]
 
 _NARROW = 60
 _UNTOLD = "killed or still running"
@@ -65,43 +66,6 @@ def run(args: argparse.Namespace) -> int:
         else:
             _tell(book, run_, args)
     return 0
-
-
-def find_program(book: Ledger, wanted: str) -> int:
-    """The proposal that made a program first.
-
-    Args:
-        book: to ask.
-        wanted: number of a proposal, or a program's id or the beginning of it.
-
-    Raises:
-        UsageError: there is none, or several begin so.
-    """
-    if wanted.isdecimal():
-        rows = book.query(
-            "SELECT program FROM proposals WHERE number = :n AND program IS NOT NULL", {"n": int(wanted)}
-        )
-        if rows:
-            return int(wanted)
-        if len(wanted) < 6:
-            raise UsageError(f"{book.path}: proposal {wanted} gave no program; `evolve show` lists the best")
-    name = wanted if wanted.startswith("b2:") else f"b2:{wanted}"
-    rows = book.query(
-        "SELECT id FROM programs WHERE id >= :low AND id < :high LIMIT 2", {"low": name, "high": name + "~"}
-    )
-    if len(rows) != 1:
-        why = "several programs begin so; give more of the id" if rows else "there is no such program"
-        raise UsageError(f"{book.path}: program {wanted!r}: {why}")
-    first = book.query(
-        "SELECT number FROM proposals WHERE program = :id ORDER BY arrival LIMIT 1", {"id": rows[0]["id"]}
-    )
-    return int(first[0]["number"])
-
-
-def named(book: Ledger, wanted: str) -> str:
-    """The id of the program that `find_program` finds."""
-    place = find_program(book, wanted)
-    return str(book.query("SELECT program FROM proposals WHERE number = :n", {"n": place})[0]["program"])
 
 
 def _one(book: Ledger, args: argparse.Namespace) -> None:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evolve.errors import UsageError
+from evolve.named import named
 from evolve.options import Options
 from evolve.programs_db.ledger import Ledger
 from evolve.rulings import Ruled, best_of, rule
 from evolve.terminal import number, out, print_json, safe
 from evolve.verbs.common import add_json, add_workers, needs_jail
-from evolve.verbs.show import named
 from evolve.verdict_telling import tell_findings, tell_verdict
 from evolve.verifier import VERIFIER, Rules
 

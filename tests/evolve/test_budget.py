@@ -21,6 +21,9 @@ from evolve.errors import UsageError
         ("1.5ktok", Budget(tokens=1500)),
         ("300req", Budget(requests=300)),
         ("12.50money", Budget(money=12.5)),
+        ("2000ev", Budget(evaluations=2000)),
+        ("1.5kev", Budget(evaluations=1500)),
+        ("300cpu", Budget(cpu_seconds=300)),
     ],
 )
 def test_a_budget_is_understood(text, budget):

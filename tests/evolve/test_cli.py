@@ -60,7 +60,7 @@ def test_every_verb_has_help(cli, verb):
         (["run", "online_bin_pakcing", "--budget", "5"], "did you mean 'online_bin_packing'?"),
         (["run", "nowhere.py", "--budget", "5"], "`evolve new nowhere.py` writes one"),
         (["run", "online_bin_packing"], "no budget; say --budget"),
-        (["run", "online_bin_packing", "--budget", "12x"], "say 60s, 10m, 2h, 5000"),
+        (["run", "online_bin_packing", "--budget", "12x"], "say 60s, 10m, 2h, 300cpu"),
         (["run", "online_bin_packing", "--budget", "5", "-p", "item=5"], "it takes: instances, items"),
         (["run", "online_bin_packing", "--budget", "5", "-p", "items"], "say -p name=value"),
         (["run", "online_bin_packing", "--budget", "5", "-p", "items=x"], "type int, such as 5000"),

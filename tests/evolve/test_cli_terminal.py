@@ -20,6 +20,7 @@ from evolve.budget import Budget
 from evolve.cli import main
 from evolve.module import Origin, module_text
 from evolve.panel import showing
+from evolve.programs_db.errors import LedgerError
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import (
     Commit,
@@ -177,10 +178,21 @@ def test_ctrl_c_while_starting_is_130_without_a_traceback(mine, tmp_path):
     assert "Traceback" not in err
 
 
+def seed_scored(ledger):
+    """Wait until a run has recorded its seed program."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < deadline, "no seed program in the ledger"
+        time.sleep(0.05)
+        with contextlib.suppress(LedgerError), Ledger.read(ledger) as book:
+            if book.commits:
+                return
+
+
 def test_a_run_is_shown_while_it_goes_on_and_after_a_kill(mine, tmp_path):
     ledger = tmp_path / "a.db"
     process, _ = started(["run", mine, "--budget", "60s", "--ledger", ledger, "--workers", "1"])
-    time.sleep(0.6)
+    seed_scored(ledger)
     for still_running in (True, False):
         if not still_running:
             os.killpg(process.pid, signal.SIGKILL)

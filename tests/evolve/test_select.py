@@ -1,6 +1,7 @@
-"""Parents: shares that anneal, ranks that count, parents that tire."""
+"""Parents: greed that wanes, ranks that count, parents that tire."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -11,9 +12,9 @@ from evolve.select import choose_mates, choose_parent, greedy_share, key
 ELITES = [Elite(Program(f"p{i}", "", "", "", 1), float(i), (), "", i) for i in range(10)]
 
 
-def draws(config, uses=lambda program: 0, evaluations=0, count=4000):
+def draws(config, uses=lambda program: 0, greedy=0.0, count=4000, elites=ELITES):
     return Counter(
-        choose_parent(ELITES, uses, key(1, number), config, evaluations).program.id for number in range(count)
+        choose_parent(elites, uses, key(1, number), config, greedy).program.id for number in range(count)
     )
 
 
@@ -22,32 +23,39 @@ def test_the_same_proposal_draws_the_same_numbers_and_another_does_not():
     assert len({key(seed, number).random() for seed in range(20) for number in range(200)}) == 4000
 
 
-def test_the_greedy_share_grows_from_a_fifth():
-    config = Config(greedy=0.5, anneal=100)
-    shares = [greedy_share(config, evaluations) for evaluations in (0, 50, 100, 1000)]
-    assert shares == pytest.approx([0.1, 0.3, 0.5, 0.5])
+def test_greed_wanes_to_a_fifth_while_nothing_is_gained():
+    config = Config(greedy=0.5, patience=0.25)
+    assert greedy_share(config, 0, 0) == 0.5
+    shares = [greedy_share(config, 1000, gained) for gained in (1000, 875, 750, 0)]
+    assert shares == pytest.approx([0.5, 0.3, 0.1, 0.1])
+    assert greedy_share(Config(greedy=0.5, patience=0.0), 10**6, 0) == 0.5
 
 
 def test_without_pressure_every_cell_is_as_likely_and_with_it_the_best_lead():
-    even = draws(Config(greedy=0.0, uniform=0.0, pressure=0.0))
+    even = draws(Config(uniform=0.0, pressure=0.0))
     assert max(even.values()) < 1.4 * min(even.values())
-    steep = draws(Config(greedy=0.0, uniform=0.0, pressure=4.0))
+    steep = draws(Config(uniform=0.0, pressure=4.0))
     assert steep["p0"] > 3 * steep["p5"] > 0
 
 
 def test_a_parent_that_was_used_often_is_used_less():
-    tired = draws(
-        Config(greedy=0.0, uniform=0.0, pressure=0.0, fatigue=1.0), lambda p: 50 if p == "p0" else 0
-    )
+    tired = draws(Config(uniform=0.0, pressure=0.0, fatigue=1.0), lambda p: 50 if p == "p0" else 0)
     assert tired["p0"] < 0.3 * tired["p1"]
 
 
 def test_a_greedy_search_takes_the_best():
-    assert draws(Config(greedy=1.0, anneal=1), evaluations=10) == Counter({"p0": 4000})
+    assert draws(Config(), greedy=1.0) == Counter({"p0": 4000})
+
+
+def test_a_greedy_search_takes_any_that_is_as_good_as_the_best():
+    equals = [replace(elite, objective=1.0) for elite in ELITES[:4]] + list(ELITES[4:])
+    taken = draws(Config(), greedy=1.0, elites=equals)
+    assert set(taken) == {"p0", "p1", "p2", "p3"}
+    assert max(taken.values()) < 1.3 * min(taken.values())
 
 
 def test_one_elite_is_enough():
-    assert choose_parent(ELITES[:1], lambda p: 10**6, key(0, 0), Config(), 0) is ELITES[0]
+    assert choose_parent(ELITES[:1], lambda p: 10**6, key(0, 0), Config(), 0.0) is ELITES[0]
     assert choose_mates(ELITES[:1], ELITES[0], key(0, 0), 3) == ()
 
 
@@ -57,6 +65,6 @@ def test_mates_are_never_the_parent():
         assert ELITES[2] not in mates
 
 
-@pytest.mark.parametrize("evaluations", [0, 10**6])
-def test_every_cell_can_become_a_parent(evaluations):
-    assert len(draws(Config(), evaluations=evaluations, count=20_000)) == len(ELITES)
+@pytest.mark.parametrize("greedy", [0.0, 0.95])
+def test_every_cell_can_become_a_parent(greedy):
+    assert len(draws(Config(), greedy=greedy, count=20_000)) == len(ELITES)
