@@ -115,13 +115,12 @@ def worded(one: Question) -> str:
     p = f"p = {_p(one.p_adjusted)} after correction"
     if one.verdict != "not settled":
         return f"{one.first} is {one.verdict} than {one.second} on {where}: better on {seeds}; {p}."
-    leans = "better" if found.effect > 0 else "worse" if found.effect < 0 else "neither better nor worse"
     would = (
         f"about {one.needed:,} seeds would settle it at 80 % power if the difference is as seen"
         if one.needed is not None
         else "as far as these seeds show there is no difference that any number of them would settle"
     )
-    told = f"{one.first} against {one.second} on {where}: {leans} on the whole, better on {seeds}"
+    told = f"{one.first} against {one.second} on {where}: better on {seeds}"
     return f"{told}; {p}: not settled; {would}."
 
 

@@ -40,13 +40,13 @@ def test_what_is_not_settled_says_how_many_seeds_would():
     assert found.verdict == "not settled"
     assert found.needed > 5
     told = worded(found)
-    assert "better on the whole, better on 3 of 5 seeds, 1 worse, 1 equal" in told
+    assert "against hill_climbing on capset: better on 3 of 5 seeds, 1 worse, 1 equal" in told
     assert f"not settled; about {found.needed} seeds would settle it at 80 % power" in told
 
 
 def test_where_nothing_is_seen_no_number_is_made_up():
     told = worded(one([1.0, -1.0, 2.0, -2.0]))
-    assert "neither better nor worse on the whole" in told
+    assert "better on 2 of 4 seeds, 2 worse" in told
     assert "no difference that any number of them would settle" in told
 
 
