@@ -31,7 +31,7 @@ from evolve.statement import Problem
 from evolve.traffic import Cores
 from evolve.waiting import wait
 
-__all__ = ["Asking", "as_last", "asked", "recording_of"]
+__all__ = ["Asking", "as_last", "asked", "probed", "recording_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Asking:
         model = search.model
         assert model is not None
         limits = Limits(budget.requests, budget.tokens, budget.money)
-        purse = purse_of(limits, options.prices, book.entries(), _probed(book))
+        purse = purse_of(limits, options.prices, book.entries(), probed(book))
         figures: dict[str, Any] = {}
         if self.recording is not None:
             with Ledger.read(self.recording) as recording:
@@ -151,7 +151,7 @@ def recording_of(path: Path, problem: Problem) -> dict[str, Any]:
     return making
 
 
-def _probed(book: Ledger) -> Usage:
+def probed(book: Ledger) -> Usage:
     """Tokens that asking the servers whether they will do has cost, in all sessions up to this one."""
     total = NOTHING
     for row in book.query("SELECT machine FROM sessions ORDER BY id"):

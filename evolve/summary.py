@@ -63,10 +63,7 @@ def document(
         hashed: whether to make the content hash, which reads everything; None in its place if not.
     """
     objective, about = objective_of(book), book.problem
-    seed = book.query(
-        "SELECT p.program, e.objective AS value FROM proposals p JOIN evaluations e ON e.proposal = p.number "
-        "WHERE p.number = 0"
-    )
+    seed = book.query("SELECT program FROM proposals WHERE number = 0")
     best = top(book, objective, 1, book.fingerprint)
     used, wasted = book.spent()
     told: dict[str, Any] = {
@@ -76,7 +73,7 @@ def document(
         "ledger": str(book.path),
         "stopped": stopped,
         "objective": about["objective"],
-        "seed_program": {**seed[0], "unseen": {}} if seed else None,
+        "seed_program": {**seed[0], "value": seed_value(book), "unseen": {}} if seed else None,
         "best": None,
         "baselines": {},
         **_counts(book),
@@ -184,9 +181,10 @@ def _counts(book: Reading) -> dict[str, Any]:
     clipped = {}
     for name, low, high, _ in book.problem["measures"]:
         found = book.query(
-            "SELECT count(*) AS n FROM evaluations WHERE status = 'ok' AND "
-            "(json_extract(measures, :key) < :low OR json_extract(measures, :key) > :high)",
-            {"key": f'$."{name}"', "low": low, "high": high},
+            # Not json_extract: no path of SQLite's finds a name that JSON writes with an escape.
+            "SELECT count(*) AS n FROM evaluations e, json_each(e.measures) m WHERE e.status = 'ok' AND "
+            "m.key = :name AND (m.value < :low OR m.value > :high)",
+            {"name": name, "low": low, "high": high},
         )
         clipped[name] = found[0]["n"]
     return {

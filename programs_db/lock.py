@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evolve.programs_db.errors import LedgerBusy, LedgerFull
 
-__all__ = ["WriterLock"]
+__all__ = ["WriterLock", "is_held"]
 
 
 class WriterLock:
@@ -59,3 +59,14 @@ class WriterLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def is_held(ledger: Path) -> bool:
+    """Whether a process holds the lock of a ledger, as far as the kernel tells; nothing is locked to find out."""
+    try:
+        held = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+        lock = ledger.resolve()
+        node = str(lock.with_name(lock.name + ".lock").stat().st_ino)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(node == place.rpartition(":")[2] for words in held for place in words if ":" in place)

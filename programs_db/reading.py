@@ -103,13 +103,13 @@ class Reading:
     def dialogues(self) -> list[Dialogue]:
         """Every request to a model in the order of writing, with what came of it."""
         self.flush()
-        with opening.translated(self.path), self._snapshot():
+        with opening.translated(self.path), self.snapshot():
             return list(dialogues(self._db))
 
     def dialogue(self, request: int) -> Dialogue:
         """One request, by the id of its row."""
         self.flush()
-        with opening.translated(self.path), self._snapshot():
+        with opening.translated(self.path), self.snapshot():
             (found,) = dialogues(self._db, request)
         return found
 
@@ -170,18 +170,22 @@ class Reading:
         and the clocks.
         """
         self.flush()
-        with opening.translated(self.path), self._snapshot():
+        with opening.translated(self.path), self.snapshot():
             return audit.content_hash(self._db)
 
     def integrity(self) -> list[str]:
         """What is wrong with this ledger, a sentence each; empty if nothing is."""
         self.flush()
-        with opening.translated(self.path), self._snapshot():
+        with opening.translated(self.path), self.snapshot():
             return audit.integrity(self._db)
 
     @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        """What is read inside is one state, whatever another process commits meanwhile."""
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside is one state, whatever another process commits meanwhile; may be nested."""
+        nested = self._db.conn.in_transaction
+        if nested:
+            yield
+            return
         self._db.execute("BEGIN")
         try:
             yield

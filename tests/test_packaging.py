@@ -55,6 +55,7 @@ def test_a_wheel_from_the_sdist_holds_evolve_alone_and_works(sdist, tmp_path, co
     assert {top for top in tops if not top.endswith(".dist-info")} == {"evolve"}
     assert any(name.endswith("_clock.pyx") for name in names)
     assert "evolve/llm/templates/system.txt" in names
+    assert "evolve/bench/report/page.css" in names
     assert not any("/tests/" in name or "/perf/" in name or name.endswith(".c") for name in names)
     done = subprocess.run(
         [sys.executable, "-c", PROBE],

@@ -1,6 +1,6 @@
 """`symbolic_regression` beside gplearn, at equal evaluations and equal primitives; writes docs/suite-regression.md.
 
-gplearn is an extra: pip install 'evolve-engine[bench]'. A quarter of an hour on one core, and the load does not matter,
+gplearn is an extra: pip install 'evolve-engine[peers]'. A quarter of an hour on one core, and the load does not matter,
 as the budget is counted in evaluations:
 
     python bench/perf/symbolic_regression.py --folder /tmp/regression --write docs/suite-regression.md
@@ -46,12 +46,11 @@ Result = dict[str, Any]
 def searched(equation: int, seed: int, evaluations: int, folder: Path) -> Result:
     """One search: the best program among those whose evaluation was done within the budget."""
     problem = evolve.load("symbolic_regression", {"equation": equation})
-    ledger, wanted = folder / f"evolve-{evaluations}-{equation}-{seed}.db", evaluations // 6
+    ledger = folder / f"evolve-{evaluations}-{equation}-{seed}.db"
     ledger.unlink(missing_ok=True)  # of a run that was broken off
-    run = evolve.run(problem, seed=seed, proposals=wanted, ledger=ledger, workers=1)
-    while run.document["evaluations"] < evaluations:
-        wanted += evaluations // 20
-        run = evolve.resume(ledger, proposals=wanted, workers=1)
+    run = evolve.run(problem, seed=seed, budget=f"{evaluations}ev", ledger=ledger, workers=1, verify=False)
+    if run.stopped != "budget":
+        raise SystemExit(f"{ledger}: {run.stopped}: not counted")
     spent, best = 0, None
     for row in run.programs:
         spent += row["evaluations"]
@@ -235,7 +234,7 @@ and by [gplearn](https://gplearn.readthedocs.io) {other}, each with seeds 0, 1, 
 `train` are the 400 points that both search on; `inside` and `outside` are 2,000 points each that no search sees, in
 the same cube and around it. This page is written by
 
-    pip install 'evolve-engine[bench]'
+    pip install 'evolve-engine[peers]'
     python bench/perf/symbolic_regression.py --folder /tmp/regression --write docs/suite-regression.md
 
 Alike for both: the points; {count} evaluations of programs (of evolve the trials of its tuner are counted, of

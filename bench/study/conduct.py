@@ -238,6 +238,6 @@ def _write(plan: Plan, places: Places, made: tuple[dict[str, Any], Runs], other:
             places.write_text(path, curves(plan, label, told, mine))
             plots[label] = path.name
     else:
-        _say("no curves are drawn: matplotlib is missing (pip install 'evolve-engine[study]')")
+        _say("no curves are drawn: matplotlib is missing (pip install 'evolve-engine[bench]')")
     against = () if other is None else held_against(document, other).sentences
     places.write_text(places.page, page(document, plots, against))

@@ -19,10 +19,12 @@ __all__ = [
     "add_problem",
     "add_workers",
     "load_problem",
+    "may_write",
     "needs_jail",
     "pairs",
     "read_program",
     "text_of",
+    "write_whole",
 ]
 
 
@@ -121,6 +123,30 @@ def text_of(name: str, option: str = "") -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{option} {name}: cannot be read: {why}".strip()) from None
+
+
+def may_write(path: Path, force: bool) -> None:
+    """Make sure that a file may be written.
+
+    Raises:
+        UsageError: it exists and nobody said --force, or its folder does not.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder; give a file")
+    if path.exists() and not force:
+        raise UsageError(f"{path}: the file exists, and is left as it is; choose another name or say --force")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}; make it")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: what a full disk cuts short would be in the way of the next try."""
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def told(evaluation: Evaluation) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from evolve.rulings import NothingFound
 from evolve.summary import last_document
 from evolve.terminal import out, print_json
 from evolve.text import clean
-from evolve.verbs.common import add_json
+from evolve.verbs.common import add_json, may_write, write_whole
 
 __all__ = ["configure", "run"]
 
@@ -66,31 +66,12 @@ def run(args: argparse.Namespace) -> int:
             return _module(book, run_, number, args)
         target = Path(args.output or f"{run_.problem}_{'elites.jsonl' if args.format == 'jsonl' else 'best'}")
         if args.format == "jsonl":
-            _may_write(target, args.force)
+            may_write(target, args.force)
             count = write_json_lines(elite_records(book, run_.archive, book.fingerprint), target)
         else:
             count = len(bundle(book, run_.objective, target, _BUNDLED))
     _done(args, {"file": str(target), "format": args.format, "programs": count})
     return 0
-
-
-def _may_write(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder; give a file")
-    if path.exists() and not force:
-        raise UsageError(f"{path}: the file exists, and is left as it is; choose another name or say --force")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}; make it")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: what a full disk cuts short would be in the way of the next try."""
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _module(book: Ledger, run_: Run, number: int, args: argparse.Namespace) -> int:
@@ -100,7 +81,7 @@ def _module(book: Ledger, run_: Run, number: int, args: argparse.Namespace) -> i
         print_text(text)
         return 0
     path = Path(args.output or f"{run_.problem}_{record['id'].removeprefix('b2:')[:8]}.py")
-    _may_write(path, args.force)
+    may_write(path, args.force)
     path.write_text(text, encoding="utf-8")
     _done(
         args,
@@ -144,10 +125,10 @@ def _certificate(book: Ledger, run_: Run, args: argparse.Namespace, best: str) -
         raise UsageError(f"-o {args.output}: two files are written; give another name for the certificate")
     text = script(problem.check, run_.problem, version)
     if not (checker.is_file() and checker.read_text(encoding="utf-8") == text):
-        _may_write(checker, args.force)
-    _may_write(path, args.force)
+        may_write(checker, args.force)
+    may_write(path, args.force)
     for place, words in ((checker, text), (path, signed(claims))):
-        _write(place, words)
+        write_whole(place, words)
     _done(args, {"file": str(path), "checker": str(checker), "format": "certificate", "program": program})
     return 0
 

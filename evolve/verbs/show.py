@@ -19,6 +19,7 @@ from evolve.origin import problem_of
 from evolve.programs_db.export import program_record
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import Earnings, Failures, Ranked, best_so_far, earned, failures, top
+from evolve.programs_db.lock import is_held
 from evolve.programs_db.records import Elite, Program
 from evolve.session import larger, last_budget, references_for, source_of
 from evolve.statement import Problem
@@ -131,14 +132,7 @@ def _ended(document: dict[str, Any], ledger: Path) -> dict[str, Any]:
     """Whether a session that told no end goes on: then somebody holds the lock beside the ledger."""
     if document["stopped"] != _UNTOLD:
         return document
-    try:
-        held = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
-        lock = ledger.resolve()
-        node = str(lock.with_name(lock.name + ".lock").stat().st_ino)
-    except (OSError, UnicodeDecodeError):
-        return document
-    running = any(node == place.rpartition(":")[2] for words in held for place in words if ":" in place)
-    return {**document, "stopped": "not yet, it is still running" if running else "killed"}
+    return {**document, "stopped": "not yet, it is still running" if is_held(ledger) else "killed"}
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Write what a run found as one HTML file that needs no network, as Markdown, or as CSV files of its tables.
+
+Works while the run goes on, and after it was killed; changes nothing. Needs pip install 'evolve-engine[bench]'.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from evolve.bench.report.write import as_document, gather, page, plain, tables
+from evolve.errors import UsageError
+from evolve.terminal import out, print_json
+from evolve.verbs.common import add_json, may_write, write_whole
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """LEDGER, and what is written where."""
+    parser.add_argument("ledger", metavar="LEDGER", help="of a run")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the HTML file; LEDGER's name with .html, here, unless only --md or --csv is asked for",
+    )
+    parser.add_argument("--md", metavar="FILE", help="the same as Markdown, without plots")
+    parser.add_argument("--csv", metavar="FOLDER", help="every table as a CSV file, in a folder that is made")
+    parser.add_argument("--force", action="store_true", help="write over files that exist")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Gather the facts, then write."""
+    ledger = Path(args.ledger)
+    wanted = args.output or not (args.md or args.csv)
+    html = Path(args.output or f"{ledger.stem}.html") if wanted else None
+    markdown = Path(args.md) if args.md else None
+    _apart([path for path in (html, markdown, ledger) if path is not None])
+    for path in (html, markdown):
+        if path is not None:
+            may_write(path, args.force)
+    folder = Path(args.csv) if args.csv else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UsageError(f"--csv {folder}: a file; give a folder")
+    facts = gather(ledger)
+    files: dict[Path, str] = {}
+    if html is not None:
+        files[html] = page(facts)
+    if markdown is not None:
+        files[markdown] = plain(facts)
+    if folder is not None:
+        files |= _into(folder, tables(facts, folder), args.force)
+    for path, text in files.items():
+        write_whole(path, text)
+    _done(args, as_document(facts), files)
+    return 0
+
+
+def _apart(paths: list[Path]) -> None:
+    """Make sure that no two names mean one file: with --force the ledger itself would be written over."""
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("LEDGER, -o and --md name one file; give each a name of its own")
+
+
+def _into(folder: Path, texts: dict[Path, str], force: bool) -> dict[Path, str]:
+    if not folder.parent.is_dir():
+        raise UsageError(f"{folder}: there is no folder {folder.parent}; make it")
+    folder.mkdir(exist_ok=True)
+    for path in texts:
+        may_write(path, force)
+    return texts
+
+
+def _done(args: argparse.Namespace, document: dict[str, Any], files: dict[Path, str]) -> None:
+    if args.json:
+        written = {str(path): len(text.encode()) for path, text in files.items()}
+        print_json({**document, "files": written})
+        return
+    for path, text in files.items():
+        out().print(f"wrote {path} ({len(text.encode()) / 1000:.0f} kB)", soft_wrap=True)

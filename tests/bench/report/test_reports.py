@@ -1,0 +1,219 @@
+"""Reports of real runs, made by the command line: what stands in them, and what becomes of unusual ledgers."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import evolve
+from evolve.bench.report.code import highlighted
+from evolve.bench.report.gathering import difference, gather
+from evolve.bench.report.heatmap import merged
+from evolve.programs_db.ledger import Ledger
+from evolve.programs_db.records import Measure, Objective
+
+NAMES = ("comparison", "checks", "cases", "lineage", "curve", "measures", "cost", "operators", "verdicts")
+
+
+def rows_of(folder, name):
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_page_tells_what_the_run_told(found, page):
+    text = page.read_text(encoding="utf-8")
+    told = evolve.open_run(found).document
+    assert told["best"]["program"] in text
+    assert told["content_hash"] in text
+    assert f"{told['best']['value']:.6g}" in text
+    assert told["best"]["verdict"] in text
+    for title in ("The program", "Case by case", "How it was found", "Over the run", "Rate of discovery"):
+        assert f"<h2>{title}</h2>" in text
+    assert text.count("<svg ") >= 5
+    assert len(text) < 3_000_000
+
+
+def test_no_two_drawings_of_a_page_share_an_id(page):
+    ids = re.findall(r' id="([^"]+)"', page.read_text(encoding="utf-8"))
+    assert len(ids) == len(set(ids))
+
+
+def test_every_table_is_a_file_and_its_figures_are_those_of_the_ledger(found, cli, tmp_path):
+    folder = tmp_path / "tables"
+    assert cli("report", found, "--csv", folder)[0] == 0
+    assert {f"{name}.csv" for name in NAMES} <= {path.name for path in folder.iterdir()}
+    assert not list(tmp_path.glob("*.html"))
+    run = evolve.open_run(found)
+    steps = rows_of(folder, "lineage")
+    assert [int(step["proposal"]) for step in steps] == [step.number for step in run.lineage()]
+    assert [float(step["gain"]) for step in steps[1:]] == pytest.approx(
+        [step.gain for step in run.lineage()[1:]]
+    )
+    assert [float(row["error"]) for row in rows_of(folder, "curve")] == [
+        point.objective for point in run.curve()
+    ]
+    amounts = {row["what"]: row["amount"] for row in rows_of(folder, "cost")}
+    assert int(amounts["evaluations, trials of the tuner included"]) == run.document["evaluations"]
+
+
+def test_the_command_of_a_report_makes_the_same_ledger_again(found, tmp_path):
+    known = gather(found).origin
+    environment = {**os.environ, "PYTHONPATH": ""}
+    (tmp_path / "mine.py").write_text(found.with_name("mine.py").read_text())
+    words = known.command.split()
+    assert words[:2] == ["evolve", "run"]
+    assert "islands=2" in words
+    command = [sys.executable, "-m", *words, "--ledger", "again.db", "--quiet", "--workers", "2"]
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
+    with Ledger.read(tmp_path / "again.db") as book:
+        assert book.content_hash() == known.compare
+
+
+def test_json_has_the_rate_of_discovery(found, cli, tmp_path):
+    code, out, _ = cli("report", found, "-o", tmp_path / "r.html", "--md", tmp_path / "r.md", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["files"] == {
+        str(path): path.stat().st_size for path in (tmp_path / "r.html", tmp_path / "r.md")
+    }
+    best, seed = evolve.open_run(found).document["best"], evolve.open_run(found).document["seed_program"]
+    assert told["rate"]["gain"] == pytest.approx(seed["value"] - best["value"])
+    assert told["verdict"] == best["verdict"]
+
+
+def test_nothing_is_written_over_unless_it_is_asked_for(found, cli, tmp_path):
+    path = tmp_path / "r.html"
+    path.write_text("mine")
+    code, _, err = cli("report", found, "-o", path)
+    assert (code, path.read_text()) == (2, "mine")
+    assert "--force" in err
+    assert cli("report", found, "-o", path, "--force")[0] == 0
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    before = found.read_bytes()
+    assert cli("report", found, "-o", found, "--force")[0] == 2
+    assert cli("report", found, "-o", path, "--md", path, "--force")[0] == 2
+    assert found.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["missing.db", "text.db"])
+def test_what_is_no_ledger_is_one_clear_error(what, cli, tmp_path):
+    (tmp_path / "text.db").write_text("no ledger")
+    code, _, err = cli("report", tmp_path / what, "-o", tmp_path / "r.html")
+    assert code in (2, 3)
+    assert what in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_run_that_was_killed_says_so(plant, cli, tmp_path):
+    assert cli("report", plant(ended=False), "--md", tmp_path / "r.md")[0] == 0
+    text = (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "**Killed**: the run was killed after 4 proposals; `evolve resume` goes on" in text
+
+
+def test_a_run_that_goes_on_says_so_and_is_read_as_one_state(plant, cli, tmp_path):
+    path = plant(ended=False)
+    with Ledger.open(path) as book:
+        assert cli("report", path, "--md", tmp_path / "r.md")[0] == 0
+        with Ledger.read(path) as reader, reader.snapshot():
+            before = reader.commits
+            book.begin_session("fp-1", {}, [], {})
+            from evolve.programs_db.records import Commit, Proposal
+
+            book.record(Commit(Proposal(5, 0, "m", error="none")))
+            book.flush()
+            assert reader.commits == before
+            assert reader.content_hash() != book.content_hash()
+    assert "**Still running**: the run goes on" in (tmp_path / "r.md").read_text(encoding="utf-8")
+
+
+def test_a_ledger_without_a_scored_program_has_a_report(cli, tmp_path):
+    problem = {
+        "name": "p",
+        "objective": {"name": "x", "direction": "max", "unit": ""},
+        "measures": [],
+        "path": "p.py",
+    }
+    with Ledger.create(tmp_path / "e.db", problem, {"seed": 0, "config": {"islands": 1}}, "fp"):
+        pass
+    assert cli("report", tmp_path / "e.db", "-o", tmp_path / "e.html", "--md", tmp_path / "e.md")[0] == 0
+    assert "no program of this run has a score" in (tmp_path / "e.html").read_text().lower()
+
+
+def test_after_a_rescore_no_figure_of_the_old_scores_is_told(cli, problem_file, tmp_path):
+    path = problem_file()
+    evolve.run(str(path), proposals=40, seed=1, ledger=tmp_path / "a.db", workers=1)
+    before = gather(tmp_path / "a.db")
+    # The same programs, by another scale: a thousand times the error.
+    path.write_text(path.read_text().replace('"error": abs(y', '"error": 1000.0 + abs(y'))
+    assert cli("rescore", tmp_path / "a.db")[0] == 0
+    after = gather(tmp_path / "a.db")
+    assert before.best.objective < 1000.0 <= after.best.objective
+    assert after.state.rescored
+    assert min(value for _, _, value, _ in after.improvements) >= 1000.0
+    assert all(step.objective >= 1000.0 for step in after.lineage)
+    assert all(value >= 1000.0 for case in after.cases for value in case.values.values())
+    assert all(line.value >= 1000.0 for line in after.lines)
+    assert min(after.cells.values()) >= 1000.0
+    assert after.measures.curve.first >= 1000.0
+    assert after.ruled.verdict == "unverified"
+    assert after.operators == after.failures == ()
+    assert cli("report", tmp_path / "a.db", "-o", tmp_path / "a.html")[0] == 0
+    assert "Scored again" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_search_for_speed_has_a_report(timed, cli, tmp_path):
+    facts = gather(timed)
+    assert facts.about.baseline == "wasteful"
+    assert any(case.kind == "fresh" and case.span for case in facts.cases)
+    assert cli("report", timed, "-o", tmp_path / "s.html", "--md", tmp_path / "s.md")[0] == 0
+    assert "wasteful" in (tmp_path / "s.html").read_text(encoding="utf-8")
+
+
+def test_what_a_human_did_is_told(cli, found, tmp_path):
+    start = tmp_path / "start.py"
+    start.write_text("import numpy as np\n\n\ndef perimeter(a, b):\n    return np.pi * (a + b) * 1.01\n")
+    words = ("--init", start, "--ledger", tmp_path / "a.db", "--workers", "1", "--quiet")
+    assert cli("run", found.with_name("mine.py"), "--budget", "10", *words)[0] == 0
+    assert cli("resume", tmp_path / "a.db", "--budget", "20", "--quiet", "--workers", "1")[0] == 0
+    deeds = gather(tmp_path / "a.db").deeds
+    assert [(one.when, one.kind) for one in deeds] == [(0, "a program to start from"), (11, "session 2")]
+    assert "1.01" in deeds[0].words
+
+
+@pytest.mark.parametrize("missing", ["matplotlib", "pygments"])
+def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(
+    missing, found, cli, tmp_path, monkeypatch
+):
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    code, _, err = cli("report", found, "-o", tmp_path / "r.html")
+    assert code == 2
+    assert f"{missing}, which is not installed: pip install 'evolve-engine[bench]'" in err
+
+
+def test_a_source_is_highlighted():
+    assert '<span class="k">def</span>' in str(highlighted("def f(x):\n    return x\n"))
+
+
+def test_a_diff_says_what_goes_and_what_comes():
+    assert difference("a\nb\n", "a\nc") == ("@@ -1,2 +1,2 @@", " a", "-b", "+c")
+    assert difference("a\n", "a") == ()
+
+
+def test_neighbours_are_drawn_as_one_cell_where_there_are_many():
+    measures = [Measure("x", 0.0, 1.0, 100), Measure("y", 0.0, 1.0, 10)]
+    cells = {(0, 0): 1.0, (2, 0): 3.0, (3, 0): 2.0, (99, 9): 4.0}
+    assert merged(cells, measures, Objective("o", "max")) == {(0, 0): 3.0, (1, 0): 2.0, (33, 9): 4.0}
+    assert merged(cells, measures, Objective("o", "min")) == {(0, 0): 1.0, (1, 0): 2.0, (33, 9): 4.0}
+
+
+def test_measures_that_need_an_escape_in_json_are_mapped(plant):
+    facts = gather(plant())
+    assert facts.cells
+    assert all(place is not None for cell in facts.cells for place in cell)
