@@ -31,6 +31,7 @@ VERBS = {
     "show": "tell what a run found, also while it goes on",
     "report": "write what a run found as one HTML file, Markdown or CSV",
     "export": "write a run's best program as a file that needs no evolve",
+    "study": "run an experiment over problems, strategies and seeds, and say what it showed",
     "serve": "serve a model with vLLM, watched, for `evolve run --llm auto`",
     "doctor": "say what this machine offers, and what is missing",
 }

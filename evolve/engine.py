@@ -118,7 +118,7 @@ class Engine:
         """
         self.before = before
         self._started = self._flushed = time.monotonic()
-        self._cpu = time.process_time()
+        self._cpu = time.process_time() + self.evaluator.pool.cpu_seconds()
         timer, meter = self._timer(), asyncio.ensure_future(self._metered())
         try:
             with signals(self.stop):
@@ -158,7 +158,7 @@ class Engine:
     async def _metered(self) -> None:
         """Ends the session when its CPU seconds are spent."""
         while self.budget.cpu_seconds is not None and self.stopped is None:
-            spent = time.process_time() - self._cpu + self.evaluator.pool.cpu_seconds()
+            spent = time.process_time() + self.evaluator.pool.cpu_seconds() - self._cpu
             if self.spent_before + spent >= self.budget.cpu_seconds:
                 self.stop("budget")
             await asyncio.sleep(_METER_SECONDS)

@@ -42,8 +42,13 @@ _OUTSIDE = frozenset(
 )
 
 
-def fingerprint(problem: Problem) -> str:
-    """A hash, tagged "b2:", of everything that a program's score on `problem` depends on."""
+def fingerprint(problem: Problem, *, engine: bool = True) -> str:
+    """A hash, tagged "b2:", of everything that a program's score on `problem` depends on.
+
+    Args:
+        problem: the problem.
+        engine: whether the version of evolve is in it; not where two versions of it are compared on one problem.
+    """
     state = hashlib.blake2b(digest_size=16)
     if problem.origin is not None:
         state.update(scaffold(problem.origin.path, timed=problem.speed is not None).encode())
@@ -57,7 +62,7 @@ def fingerprint(problem: Problem) -> str:
         problem.repeats,
         [digest(case) for case in problem.cases],
         {name: digest(grid) for name, grid in problem.grids().items()},
-        {name: _version(name) for name in ("evolve-engine", "numpy", "numba")},
+        {name: _version(name) for name in ("evolve-engine", "numpy", "numba")[not engine :]},
         *_of_speed(problem),
     ):
         state.update(repr(part).encode())

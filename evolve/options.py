@@ -12,7 +12,9 @@ from evolve.errors import UsageError
 from evolve.llm.endpoints import Endpoint
 from evolve.llm.pool import Notice
 from evolve.llm.spending import Price
+from evolve.mutators.simulated import Simulated
 from evolve.programs_db.ledger import Ledger
+from evolve.workers import Workers
 
 __all__ = ["Options", "how_of"]
 
@@ -30,6 +32,8 @@ class Options:
         patience: seconds without any server after which the run ends.
         notices: told of outages, retries and the like.
         verify: whether what was found is scored on unseen cases and verified at the end.
+        simulated: a simulated model that makes the proposals, of a run that begins; it is kept in the ledger.
+        kept: workers to run on that outlive the run; by default it starts its own.
     """
 
     workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
@@ -40,6 +44,8 @@ class Options:
     patience: float = 600.0
     notices: Callable[[Notice], None] | None = None
     verify: bool = True
+    simulated: Simulated | None = None
+    kept: Workers | None = None
 
     def __post_init__(self) -> None:
         most = max(16, 4 * len(os.sched_getaffinity(0)))

@@ -32,6 +32,7 @@ from evolve.llm.pool import Notice
 from evolve.loader import load, loading
 from evolve.lockstep import Lockstep
 from evolve.mutators.llm import ModelMutator
+from evolve.mutators.simulated import Simulated, SimulatedModel
 from evolve.mutators.syntactic import SyntacticMutator
 from evolve.options import Options, how_of
 from evolve.origin import problem_of
@@ -89,6 +90,7 @@ def run(
             "this Problem was made without @problem, so no worker can load it; decorate its factory"
         )
     budget, options = how_of(how, free=str(how.get("llm", "")).startswith(REPLAY))
+    budget, config = _simulating(options, budget, config or Config())
     if options.llm is None and (dials is not None or budget.needs_model):
         raise UsageError(
             "dials, and a budget in requests, tokens or money, need a model: say --llm (llm= in Python)"
@@ -100,13 +102,24 @@ def run(
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: a number from 0 to 2**63 - 1")
     with asked(options, dials) as (asking, resolved):
-        making: dict[str, Any] = {"seed": seed, "config": (config or Config()).as_dict(), "init": list(init)}
+        making: dict[str, Any] = {"seed": seed, "config": config.as_dict(), "init": list(init)}
+        if options.simulated is not None:
+            making["simulated"] = options.simulated.as_dict()
         if resolved is not None:
             making["llm"] = resolved.as_dict()
         if asking is not None and asking.recording is not None:
             making = recording_of(asking.recording, problem)
         path = Path(ledger) if ledger is not None else free_name(problem.name, making["seed"])
         return _begun(problem, path, making, _How(budget, options, asking))
+
+
+def _simulating(options: Options, budget: Budget, config: Config) -> tuple[Budget, Config]:
+    """Budget and dials, as they are where a model is simulated."""
+    if options.simulated is None:
+        return budget, config
+    if options.llm is not None:
+        raise UsageError("a model is asked or simulated; say llm= or simulated=, not both")
+    return options.simulated.budget(budget), options.simulated.config(config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +174,8 @@ def resume(ledger: str | Path, **how: Any) -> Run:
                 f"compared with new ones; `evolve rescore {book.path.name}` evaluates its programs again"
             )
         budget, options = how_of(how, book)
+        if "simulated" in book.run:
+            budget = Simulated.of(book.run["simulated"]).budget(budget)
         asks = "llm" in book.run
         options = as_last(book, options) if asks else replace(options, llm=None)
         with asked(options, Dials.of(book.run["llm"]) if asks else None) as (asking, _):
@@ -218,7 +233,8 @@ def _session(session: _Session) -> Run:
         prices = {model: asdict(price) for model, price in session.how.options.prices.items()}
         here |= {"llm": asking.word, "probe": asdict(asking.met.usage), "prices": prices}
     book.begin_session(session.fingerprint, here, sys.argv, session.how.budget.as_dict())
-    outcome = wait(_drive(session, prepared, restored))
+    kept = session.how.options.kept
+    outcome = (kept.wait if kept is not None else wait)(_drive(session, prepared, restored))
     book.write_elites(search.archive)
     spent = time.process_time() - cpu + outcome.workers_cpu
     measured = {"seconds": outcome.seconds, "cpu_seconds": earlier_cpu_seconds(book) + spent}
@@ -262,7 +278,7 @@ async def _schedule(
 
 async def _drive(session: _Session, prepared: dict[int, Pending], restored: Restored) -> _Outcome:
     options, search = session.how.options, session.search
-    async with Evaluator(session.problem, options.workers, options.unsafe) as evaluator:
+    async with _evaluator(session) as (evaluator, used):
         engine = Engine(search, session.book, evaluator, session.how.budget, options.observer)
         engine.spent_before = earlier_cpu_seconds(session.book)
         async with _schedule(session, prepared, restored) as (schedule, figures):
@@ -280,7 +296,19 @@ async def _drive(session: _Session, prepared: dict[int, Pending], restored: Rest
                     finals = await scoring
                 except asyncio.CancelledError:
                     why = "interrupted"  # `resume` scores them
-        return _Outcome(why, seconds, evaluator.pool.cpu_seconds(), finals, figures)
+        return _Outcome(why, seconds, evaluator.pool.cpu_seconds() - used, finals, figures)
+
+
+@contextlib.asynccontextmanager
+async def _evaluator(session: _Session) -> AsyncIterator[tuple[Evaluator, float]]:
+    """Workers for a session, and the CPU seconds that they had used for others."""
+    options = session.how.options
+    if options.kept is None:
+        async with Evaluator(session.problem, options.workers, options.unsafe) as evaluator:
+            yield evaluator, 0.0
+        return
+    async with options.kept.lent(session.problem) as evaluator:
+        yield evaluator, evaluator.pool.cpu_seconds()
 
 
 async def _rescore(problem: Problem, book: Ledger, options: Options, mark: str) -> int:
@@ -303,7 +331,9 @@ def _search(problem: Problem, making: Mapping[str, Any]) -> Search:
     """The search that a run was told to be."""
     mutator = SyntacticMutator(problem.block, problem.entry, problem.primitives, problem.max_nodes)
     model = ModelMutator(problem, Dials.of(making["llm"])) if "llm" in making else None
-    return Search(problem, Config.recorded(making["config"]), making["seed"], mutator, making["init"], model)
+    simulated = SimulatedModel(Simulated.of(making["simulated"]), mutator) if "simulated" in making else None
+    config = Config.recorded(making["config"])
+    return Search(problem, config, making["seed"], simulated or mutator, making["init"], model)
 
 
 def _told(problem: Problem) -> dict[str, Any]:

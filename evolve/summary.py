@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from evolve.finals import Finals
+from evolve.mutators.simulated import SIMULATED, Simulated
 from evolve.programs_db.lineage import statuses, top
 from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Objective
@@ -22,6 +23,7 @@ __all__ = [
     "machines",
     "objective_of",
     "seed_value",
+    "simulation",
 ]
 
 _WEAKEST_FIRST = ("none", "basic", "strict", "interpreted")
@@ -84,6 +86,8 @@ def document(
     }
     if "llm" in book.run:
         told["model"] = _model(book)
+    if "simulated" in book.run:
+        told["simulated"] = simulation(book.run["simulated"], told["proposals"])
     if "baseline" in told["objective"]:
         told["machines"] = machines(book)
     if best:
@@ -106,6 +110,11 @@ def document(
         told["best"] |= _ruled(finals.verdict.verdict, finals.verdict.evidence())
         told["baselines"] = {name: line.as_dict() for name, line in finals.baselines.items()}
     return told
+
+
+def simulation(like: Mapping[str, Any], answers: int) -> dict[str, Any]:
+    """A simulated model, and what its answers would have cost."""
+    return {"label": SIMULATED, "like": dict(like), "cost": Simulated.of(like).cost(answers)}
 
 
 def _latest(book: Reading, program: str) -> dict[str, Any]:

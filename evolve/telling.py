@@ -132,6 +132,8 @@ def tell_counts(console: Console, document: Document) -> None:
     )
     if document.get("model"):
         console.print(Text(_tell_model(document)))
+    if document.get("simulated"):
+        console.print(Text(_tell_simulation(document["simulated"])))
     # A session that has not ended, or was killed, has not told its CPU time.
     cpu = f", {document['cpu_seconds']:.1f} CPU s" if document["cpu_seconds"] else ""
     console.print(
@@ -144,6 +146,15 @@ def tell_counts(console: Console, document: Document) -> None:
     if is_speed(document):
         told = "speeds differ from run to run, so no run repeats exactly; the content hash names this record only"
         console.print(Text(told, style="dim"))
+
+
+def _tell_simulation(told: Mapping[str, Any]) -> str:
+    """What a simulated model's answers would have cost."""
+    cost = told["cost"]
+    return (
+        f"{told['label']}; {cost['requests']} answers of one like that would take {cost['tokens']} tokens, "
+        f"{number(cost['seconds'])} s and {number(cost['money'])} of money"
+    )
 
 
 def _tell_model(document: Document) -> str:
@@ -190,6 +201,8 @@ def doubts(document: Document) -> list[str]:
         )
     if document["isolation"] == "none":
         found.append("programs ran without a jail: any of them could have read or changed what you can")
+    if document.get("simulated"):
+        found.append(f"this is {document['simulated']['label']}; what it finds says nothing of any model")
     if document.get("model", {}).get("proposals") == 0 and document["proposals"]:
         found.append(
             "no proposal is a model's: others were quicker, or the budget has no room for a request; limit the run in "

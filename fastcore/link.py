@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from evolve.fastcore.supervisor import DROP
+
 __all__ = ["Job", "Supervisor", "import_folders", "scrubbed_environment"]
 
 # An allow-list: keys and tokens of a model's provider have no business in a process beside programs.
@@ -119,6 +121,11 @@ class Supervisor(asyncio.Protocol):
         for job in jobs:
             self.out[job.ticket] = job
         self._send(pickle.dumps([(job.ticket, job.payload) for job in jobs], 5))
+
+    def drop(self) -> None:
+        """Say that nobody waits for what was given; each job is answered all the same, most of them unjudged."""
+        if self.out:
+            self._send(pickle.dumps(DROP, 5))
 
     def _send(self, body: bytes) -> None:
         head = _SHORT.pack(len(body)) if len(body) < 1 << 31 else _SHORT.pack(-1) + _LONG.pack(len(body))

@@ -138,6 +138,13 @@ class Pool:
         self._flush_soon()
         return future
 
+    def drop(self) -> None:
+        """Cancel what is unanswered; supervisors finish the payload in hand and take no other of them up."""
+        self._settle(None)
+        for supervisor in self._supervisors:
+            supervisor.suspects.clear()
+            supervisor.drop()
+
     def cpu_seconds(self) -> float:
         """Return the CPU seconds of all supervisors, their zygotes and their programs, so far."""
         return self._spent + sum(supervisor.cpu_now() for supervisor in self._supervisors)

@@ -22,9 +22,11 @@ from multiprocess.connection import Connection
 
 from evolve.fastcore.jail import die_with_parent
 
-__all__ = ["BROKEN", "DONE", "FAILED", "READY", "RESULTS", "Judge", "main"]
+__all__ = ["BROKEN", "DONE", "DROP", "FAILED", "READY", "RESULTS", "Judge", "main"]
 
 READY, BROKEN, RESULTS = "ready", "broken", "results"
+DROP: Final = "drop"
+"""Instead of a batch: nobody waits any more for what was sent before."""
 DONE, FAILED = 0, 1
 _FLUSH_SECONDS: Final = 0.005
 _GRACE_SECONDS: Final = 1.0
@@ -65,13 +67,17 @@ def main() -> None:
     except OSError:  # closed while the judge was being made
         judge.close()
         return
-    inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+    inbox = _Inbox()
     threading.Thread(target=_read, args=(link, inbox), daemon=True).start()
     outbox = _Outbox(link)
     try:
-        while (batch := inbox.get()) is not None:
+        while (batch := inbox.batches.get()) is not None:
             for ticket, payload in batch:
-                outbox.add(_judge_one(judge, ticket, payload))
+                outbox.add(
+                    (ticket, FAILED, "dropped")
+                    if ticket <= inbox.dropped
+                    else _judge_one(judge, ticket, payload)
+                )
             outbox.flush()
     finally:
         judge.close()
@@ -91,15 +97,31 @@ def _judge_one(judge: Judge, ticket: int, payload: bytes) -> Result:
     return (ticket, FAILED, report.text) if report.text else (ticket, DONE, result)
 
 
-def _read(link: Connection, inbox: "queue.SimpleQueue[Batch | None]") -> None:
+class _Inbox:
+    """What was sent; `dropped` is the last ticket that nobody waits for: tickets rise."""
+
+    def __init__(self) -> None:
+        self.batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self.dropped = -1
+        self._latest = -1
+
+    def take(self, message: Batch | str) -> None:
+        if isinstance(message, str):
+            self.dropped = self._latest
+            return
+        self._latest = max(self._latest, *(ticket for ticket, _ in message))
+        self.batches.put(message)
+
+
+def _read(link: Connection, inbox: _Inbox) -> None:
     """Take batches off the link at once, so that the engine never waits; end after the engine's end."""
     while True:
         try:
-            batch = pickle.loads(link.recv_bytes())  # noqa: S301 - from the engine
+            message = pickle.loads(link.recv_bytes())  # noqa: S301 - from the engine
         except (EOFError, OSError):
             break
-        inbox.put(batch)
-    inbox.put(None)
+        inbox.take(message)
+    inbox.batches.put(None)
     time.sleep(_GRACE_SECONDS)
     os._exit(1)  # the judge is stuck; the kernel takes its zygote and its program with it
 

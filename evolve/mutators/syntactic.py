@@ -97,10 +97,18 @@ class SyntacticMutator:
 
     def propose(self, context: Context) -> Draft:
         """Change the parent; tries again a few times where nothing changed or the result is known."""
+        return self._proposed(context, None)
+
+    def propose_with(self, operator: str, context: Context) -> Draft:
+        """The same with one operator, whatever the others earned; fails where it does not apply."""
+        return self._proposed(context, operator)
+
+    def _proposed(self, context: Context, only: str | None) -> Draft:
         own = self._map(context.parent.source)
         if own is None:
             return Draft.failed("", f"the parent does not define '{self.entry}'", (context.parent.id,))
-        if not own.operators:
+        able = own.operators if only is None else own.operators & {only}
+        if not able:
             return Draft.failed("", "nothing in the parent may change", (context.parent.id,))
         mates = [(i, self._map(mate.source)) for i, mate in enumerate(context.mates)]
         known_mates = [(i, one) for i, one in mates if one is not None]
@@ -109,7 +117,7 @@ class SyntacticMutator:
         spare: Draft | None = None
         operator = ""
         for _ in range(_ATTEMPTS):
-            operator = self.bandit.choose(context.rng, own.operators)
+            operator = self.bandit.choose(context.rng, able)
             work = Work(context.rng, own, [one for _, one in known_mates], self.vocabulary)
             tree = OPERATORS[operator](work)
             if tree is None or tree is own.tree:

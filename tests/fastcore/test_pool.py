@@ -291,3 +291,16 @@ def test_ctrl_c_while_a_supervisor_starts_leaves_no_process():
         assert not psutil.pid_exists(pids[0])
 
     run(story())
+
+
+def test_what_is_dropped_is_not_judged_and_what_comes_after_is():
+    async def story():
+        async with make() as pool:
+            dropped = [pool.submit("nap") for _ in range(1_000)]  # five minutes of them
+            await asyncio.sleep(0.1)
+            pool.drop()
+            assert all(one.cancelled() for one in dropped)
+            assert await pool.submit("after") == "after"
+            assert not pool._supervisors[0].out
+
+    run(story())

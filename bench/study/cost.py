@@ -1,0 +1,89 @@
+"""What a study will take, from two short runs of each problem; said before it starts. Knows plans and trials."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from evolve.bench.study.places import Places
+from evolve.bench.study.plan import Plan
+
+__all__ = ["Estimate", "spans", "trials_for"]
+
+Estimate = Mapping[str, Any]
+
+_SHORT, _LONG = 60, 240
+_TRIAL_SECONDS: Final = 20.0
+
+
+def trials_for(plan: Plan, places: Places, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Trials of the problems that have runs to do and were not tried yet.
+
+    None where a model is asked, which would cost.
+    """
+    if plan.llm:
+        return []
+    known = places.read(places.estimate) or {}
+    labels = dict.fromkeys(task["problem"] for task in tasks if task["do"] == "run")
+    unit = "proposals" if plan.simulated is not None and plan.kind != "evaluations" else "evaluations"
+    return [
+        {
+            "do": "trial",
+            "problem": label,
+            "lengths": _lengths(plan, unit),
+            "unit": unit,
+            "seconds": _TRIAL_SECONDS,
+        }
+        for label in labels
+        if label not in known
+    ]
+
+
+def _lengths(plan: Plan, unit: str) -> list[int]:
+    most = _in(plan, unit)
+    short = max(1, min(_SHORT, most // 8))
+    return [short, max(short + 1, min(_LONG, most // 2))]
+
+
+def _in(plan: Plan, unit: str) -> int:
+    """The budget of a run, as a number of proposals or evaluations; CPU seconds are what they are."""
+    if plan.simulated is not None and unit == "proposals":
+        return int(plan.simulated.budget(plan.budget).proposals or 1)
+    return int(plan.amount) if plan.kind in ("evaluations", "proposals") else _LONG
+
+
+def spans(plan: Plan, tried: Estimate, tasks: Sequence[Mapping[str, Any]], jobs: int) -> dict[str, Any]:
+    """What the tasks will take.
+
+    Args:
+        plan: of the study.
+        tried: answers of trials, by label.
+        tasks: to do.
+        jobs: workers side by side.
+
+    Returns:
+        `runs`, `seconds` (wall) and `bytes` of ledgers; seconds and bytes are None where a problem was not tried.
+    """
+    runs = [task for task in tasks if task["do"] == "run"]
+    total, size = 0.0, 0.0
+    for task in runs:
+        trial = tried.get(task["problem"])
+        if trial is None:
+            return {"runs": len(runs), "seconds": None, "bytes": None}
+        seconds, written = _run(plan, trial)
+        total, size = total + seconds, size + written
+    return {"runs": len(runs), "seconds": total / min(jobs, max(1, len(runs))), "bytes": round(size)}
+
+
+def _run(plan: Plan, trial: Mapping[str, Any]) -> tuple[float, float]:
+    """Seconds and bytes of one run: a start, so much for each evaluation, and the end."""
+    start, each = _line(trial["lengths"], trial["taken"])
+    empty, more = _line(trial["lengths"], trial["bytes"])
+    if plan.kind == "cpu_seconds":
+        return start + plan.amount + trial["after"], empty + more * plan.amount / (each or 1.0)
+    amount = _in(plan, trial["unit"])
+    return start + each * amount + trial["after"], empty + more * amount
+
+
+def _line(lengths: Sequence[int], costs: Sequence[float]) -> tuple[float, float]:
+    """What a run costs whatever its length, and what each step costs."""
+    each = max(0.0, (costs[1] - costs[0]) / max(1, lengths[1] - lengths[0]))
+    return max(0.0, costs[0] - each * lengths[0]), each
