@@ -120,7 +120,7 @@ def area(curve: Curve, until: int, direction: Direction) -> float:
 def earliness(curve: Curve, until: int, direction: Direction) -> float | None:
     """How early the gain of a budget came: its area over the gain at its end, 0 to 1; None where nothing was gained."""
     gained = float(_gains(np.array([at(curve, until)]), curve.first, direction)[0])
-    return area(curve, until, direction) / gained if gained > 0.0 else None
+    return area(curve, until, direction) / gained if 0.0 < gained < math.inf else None
 
 
 def _gains(values: npt.NDArray[np.float64], first: float, direction: Direction) -> npt.NDArray[np.float64]:

@@ -318,6 +318,7 @@ def test_gains_that_no_number_holds_are_infinite_and_no_error():
     assert filling(archive, 0.0).above == math.inf
     curve = Curve(np.array([1, 2]), np.array([-1.7e308, 1.7e308]))
     assert area(curve, 2, "max") == math.inf
+    assert earliness(curve, 2, "max") is None
 
 
 def test_claims_count_the_last_word_on_each_program(book):
