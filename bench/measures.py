@@ -18,7 +18,7 @@ from evolve.programs_db.archive import Archive
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import best_so_far
 from evolve.programs_db.records import Measure, Objective
-from evolve.summary import earlier_cpu_seconds, objective_of
+from evolve.summary import cpu_seconds_of, objective_of
 
 __all__ = [
     "Claims",
@@ -120,11 +120,12 @@ def area(curve: Curve, until: int, direction: Direction) -> float:
 def earliness(curve: Curve, until: int, direction: Direction) -> float | None:
     """How early the gain of a budget came: its area over the gain at its end, 0 to 1; None where nothing was gained."""
     gained = float(_gains(np.array([at(curve, until)]), curve.first, direction)[0])
-    return area(curve, until, direction) / gained if gained > 0.0 else None
+    return area(curve, until, direction) / gained if 0.0 < gained < math.inf else None
 
 
 def _gains(values: npt.NDArray[np.float64], first: float, direction: Direction) -> npt.NDArray[np.float64]:
-    return values - first if direction == "max" else first - values
+    with np.errstate(over="ignore"):  # a gain that no number holds is infinite
+        return values - first if direction == "max" else first - values
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +178,14 @@ def rate_of(book: Ledger, curve: Curve, cpu_seconds: float | None = None) -> Rat
     Args:
         book: its ledger.
         curve: of it.
-        cpu_seconds: that all of its sessions used; by default, those that its ended sessions have told.
+        cpu_seconds: that all of its sessions used; by default what they have told, if all have.
     """
     if not len(curve):
         return None
     used, wasted = book.spent()
     spent = book.query("SELECT coalesce(sum(evaluations), 0) AS n FROM proposals")[0]["n"]
-    seconds = earlier_cpu_seconds(book) if cpu_seconds is None else cpu_seconds
-    cost = int(spent), seconds, used.tokens + wasted.tokens
+    seconds = cpu_seconds_of(book) if cpu_seconds is None else cpu_seconds
+    cost = int(spent), seconds or 0.0, used.tokens + wasted.tokens
     return rate((curve.first, curve.final), objective_of(book).direction, cost)
 
 
@@ -224,7 +225,7 @@ def filling(archive: Archive, offset: float | None = None) -> Filling:
         for cell, elite in archive.cells(island).items():
             gain = archive.objective.key(elite.objective) - archive.objective.key(stats.offset)
             best[cell] = max(gain, best.get(cell, -math.inf))
-    above = math.fsum(gain for gain in best.values() if gain > 0.0)
+    above = sum((gain for gain in best.values() if gain > 0.0), 0.0)  # fsum raises where this is infinite
     return Filling(
         stats.cells,
         stats.filled,

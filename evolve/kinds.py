@@ -22,6 +22,7 @@ _FUNCTIONS = {
     "check": "check(data)",
     "plain": "plain(outcome, case)",
 }
+_OURS = ("seed", "seed program", "best", "reference")
 _OPTIONAL = ("simulate", "fresh", "strategy", "certify", "check", "plain")
 
 
@@ -44,6 +45,7 @@ def mistaken(problem: "Problem", case: type) -> list[tuple[bool, str]]:
             f"returns= is {_kind(problem.returns)}; give a form of answer, such as Array('f8', (None,)) or Real()",
         ),
         _named("baselines", problem.baselines, str, "source blocks (text) by name"),
+        _taken(problem.baselines),
         _named("unseen", problem.unseen, Sequence, "lists of cases by the name of a suite"),
         _suites(problem.unseen, case),
         _installed(problem.preload),
@@ -74,6 +76,15 @@ def _one(name: str, value: Any, kind: Any, what: str) -> tuple[bool, str]:
 def _named(name: str, value: Any, kind: type, what: str) -> tuple[bool, str]:
     right = isinstance(value, Mapping) and all(isinstance(item, kind) for item in value.values())
     return not right, f"{name}= must be a dictionary: {what}"
+
+
+def _taken(baselines: Any) -> tuple[bool, str]:
+    # One that had such a name would stand in the place of the program that tables know by it.
+    wrong = [name for name in _OURS if isinstance(baselines, Mapping) and name in baselines]
+    return bool(wrong), (
+        f"a baseline is named {', '.join(map(repr, wrong))}, as tables name a program of their own; "
+        "give it another name"
+    )
 
 
 def _installed(preload: Any) -> tuple[bool, str]:

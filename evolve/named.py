@@ -16,7 +16,7 @@ def find_program(book: Reading, wanted: str) -> int:
     Raises:
         UsageError: there is none, or several begin so.
     """
-    if wanted.isdecimal():
+    if wanted.isdecimal() and len(wanted) < 19:  # SQLite's integers end there
         rows = book.query(
             "SELECT program FROM proposals WHERE number = :n AND program IS NOT NULL", {"n": int(wanted)}
         )

@@ -15,6 +15,7 @@ from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Objective
 
 __all__ = [
+    "cpu_seconds_of",
     "document",
     "earlier_cpu_seconds",
     "ended_document",
@@ -224,6 +225,15 @@ def earlier_cpu_seconds(book: Reading) -> float:
         "ORDER BY s.id DESC LIMIT 1"
     )
     return float(json.loads(rows[0]["totals"])["cpu_seconds"]) if rows else 0.0
+
+
+def cpu_seconds_of(book: Reading) -> float | None:
+    """CPU seconds of all sessions that searched; None where one of them was killed, or goes on, and has told none."""
+    untold = (
+        "SELECT count(*) AS n FROM sessions s LEFT JOIN endings e ON e.session = s.id "
+        "WHERE s.rescore = 0 AND e.totals IS NULL"
+    )
+    return None if book.query(untold)[0]["n"] else earlier_cpu_seconds(book) or None
 
 
 def last_document(book: Reading, hashed: bool = True) -> dict[str, Any]:

@@ -87,7 +87,12 @@ def groups_of(problem: Problem, seed: int) -> tuple[str, ...]:
     if problem.speed is not None:
         assert problem.fresh is not None
         return tuple(case.name for case in problem.fresh(np.random.default_rng([*timed_stream(seed, 0), 0])))
-    return (*((FRESH,) if problem.fresh is not None else ()), *problem.unseen)
+    return (*((drawn_group(problem),) if problem.fresh is not None else ()), *problem.unseen)
+
+
+def drawn_group(problem: Problem) -> str:
+    """Name of the group of cases that are drawn afresh; no suite of unseen cases has it."""
+    return FRESH if FRESH not in problem.unseen else f"{FRESH} draws"
 
 
 def machine() -> dict[str, Any]:
@@ -251,7 +256,7 @@ class _Comparison:
             drawn: list[DrawOrder | CaseOrder] = [
                 DrawOrder("", seed, rounds, bool(place % 2)) for place, seed in enumerate(seeds)
             ]
-            groups.append((FRESH, drawn))
+            groups.append((drawn_group(self.problem), drawn))
         return groups + [(suite, [CaseOrder("", suite, rounds, False)]) for suite in self.problem.unseen]
 
 

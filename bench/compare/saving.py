@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evolve.bench.compare.records import Report
-from evolve.bench.compare.saved import KEY
+from evolve.bench.compare.saved import KEY, read
 from evolve.errors import InfrastructureError, UsageError
 from evolve.text import clean
 
@@ -23,7 +23,7 @@ def can_save(path: str | Path) -> None:
     """Make sure that a report could be saved, before it is measured.
 
     Raises:
-        UsageError: pytest-benchmark is not installed, or there is no such folder.
+        UsageError: pytest-benchmark is not installed, there is no such folder, or the file is none that was saved.
     """
     if find_spec("pytest") is None or find_spec("pytest_benchmark") is None:
         raise UsageError("--save needs pytest-benchmark: pip install 'evolve-engine[bench]'")
@@ -32,6 +32,12 @@ def can_save(path: str | Path) -> None:
         raise UsageError(f"--save {path}: there is no folder {folder}; make it first")
     if Path(path).is_dir():
         raise UsageError(f"--save {path}: it is a folder; name a file in it")
+    if Path(path).exists() and Path(path).stat().st_size:
+        try:
+            read(path)
+        except UsageError:
+            why = "a file that is not of `evolve bench --save`, and is left as it is; choose another name"
+            raise UsageError(f"--save {path}: {why}") from None
 
 
 def save(report: Report, path: str | Path) -> None:
@@ -39,7 +45,7 @@ def save(report: Report, path: str | Path) -> None:
 
     Args:
         report: what was found.
-        path: of the file; one that is there is overwritten.
+        path: of the file; an earlier one that was saved is overwritten.
 
     Raises:
         UsageError: see `can_save`.

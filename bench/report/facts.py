@@ -213,7 +213,7 @@ class Cost:
         duplicates: programs that were known.
         invalid: proposals that gave no program.
         seconds: of searching.
-        cpu_seconds: of all sessions that ended; None where none has told them.
+        cpu_seconds: of all sessions; None where one has not told them.
         requests: to models.
         tokens: prompt, cached, completion, reasoning, wasted.
         money: in the currency of the prices; None without prices.

@@ -24,7 +24,7 @@ from evolve.programs_db.lock import is_held
 from evolve.programs_db.records import Measure, Objective
 from evolve.programs_db.rows import SEEN
 from evolve.session import references_for
-from evolve.summary import document, earlier_cpu_seconds, ended_document, objective_of
+from evolve.summary import cpu_seconds_of, document, ended_document, objective_of
 from evolve.telling import cited, doubts, headline
 from evolve.text import clean
 
@@ -55,7 +55,6 @@ def gather(path: str | Path) -> Facts:
 def _gathered(book: Ledger) -> Facts:
     objective = objective_of(book)
     told, state = _document(book)
-    cpu = told["cpu_seconds"] or None
     ranked = top(book, objective, 1, book.fingerprint)
     best = _code(book, ranked[0].number) if ranked else None
     lineage = _lineage(book, objective, ranked[0].program) if ranked else ()
@@ -90,7 +89,7 @@ def _gathered(book: Ledger) -> Facts:
         sessions=history.sessions_of(book),
         deeds=history.deeds_of(book),
         origin=history.origin_of(book, told),
-        measures=measure(book, cpu),
+        measures=measure(book),
     )
 
 
@@ -112,8 +111,7 @@ def _document(book: Ledger) -> tuple[dict[str, Any], State]:
         told = ended
     else:
         spent = book.query("SELECT coalesce(max(elapsed), 0) AS seconds FROM proposals")[0]["seconds"]
-        measured = {"seconds": spent, "cpu_seconds": earlier_cpu_seconds(book)}
-        told = document(book, why or "killed or still running", measured, hashed=False)
+        told = document(book, why or "killed or still running", {"seconds": spent}, hashed=False)
     told = {**told, "statuses": _statuses(book), "content_hash": book.content_hash()}
     unscored = 0
     if rescored:
@@ -217,7 +215,7 @@ def _cost(book: Ledger, told: Document) -> Cost:
         told["duplicates"],
         told["invalid"],
         told["seconds"],
-        told["cpu_seconds"] or None,
+        cpu_seconds_of(book),
         book.asked,
         {name: int(count) for name, count in told["tokens"].items()},
         history.money_of(book),

@@ -22,8 +22,12 @@ from evolve.text import clean
 __all__ = ["deeds_of", "money_of", "origin_of", "sessions_of"]
 
 _WORDS = 4_000
+_PROGRAM = 60_000  # characters of a program to start from: a cut one would not start the same run
 _USER = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_UNITS = {"proposals": "", "seconds": "s", "requests": "req", "tokens": "tok", "money": "money"}
+_UNITS = {
+    **{"proposals": "", "evaluations": "ev", "seconds": "s", "cpu_seconds": "cpu"},
+    **{"requests": "req", "tokens": "tok", "money": "money"},
+}
 
 
 def sessions_of(book: Ledger) -> tuple[Session, ...]:
@@ -86,7 +90,7 @@ def money_of(book: Ledger) -> float | None:
 def deeds_of(book: Ledger) -> tuple[Deed, ...]:
     """What came from a human: what the run was begun with, what was changed on its way, what was noted."""
     making = book.run
-    found = [Deed(0, "a program to start from", clean(source, _WORDS)) for source in making.get("init", [])]
+    found = [Deed(0, "a program to start from", clean(source, _PROGRAM)) for source in making.get("init", [])]
     told = (making.get("llm") or {}).get("notes")
     if told:
         found.append(Deed(0, "what every prompt was told", clean(told, _WORDS)))
@@ -128,9 +132,11 @@ def origin_of(book: Ledger, told: Mapping[str, Any]) -> Origin:
     asks, speed = "llm" in making, "baseline" in told["objective"]
     if asks:
         words = ["evolve", "run", _problem(book), *_parameters(book), "--llm", f"replay:{book.path.name}"]
+    elif "simulated" in making:
+        words = ["python", "-c", _simulating(book, told["proposals"])]
     else:
         words = ["evolve", "run", _problem(book), *_parameters(book), "--seed", str(making["seed"])]
-        words += ["--budget", str(max(1, told["proposals"]))]
+        words += ["--budget", str(told["proposals"] or "1ev")]
         words += [word for name in changed for word in ("--set", f"{name}={dials[name]}")]
         words += [
             word
@@ -150,6 +156,20 @@ def origin_of(book: Ledger, told: Mapping[str, Any]) -> Origin:
     )
 
 
+def _simulating(book: Ledger, proposals: int) -> str:
+    """What runs a search with a simulated model again, in Python: `evolve run` asks none."""
+    making = book.run
+    starts = [f"start{place + 1}.py" for place in range(len(making.get("init", [])))]
+    budget = f"proposals={proposals}" if proposals else "budget='1ev'"
+    return (
+        "from pathlib import Path; from evolve.config import Config; from evolve.loader import load; "
+        "from evolve.mutators.simulated import Simulated; from evolve.runs import run; "
+        f"run(load({_problem(book)!r}, {_given(book)!r}), seed={making['seed']!r}, {budget}, "
+        f"config=Config.recorded({making['config']!r}), init=[Path(name).read_text() for name in {starts!r}], "
+        f"simulated=Simulated(**{making['simulated']!r}))"
+    )
+
+
 def _problem(book: Ledger) -> str:
     """A shipped name, or the name of the file: whose folder it lay in is nobody's business."""
     about = book.problem
@@ -159,7 +179,11 @@ def _problem(book: Ledger) -> str:
 
 
 def _parameters(book: Ledger) -> list[str]:
-    return [word for name, value in book.problem["parameters"].items() for word in ("-p", f"{name}={value}")]
+    return [word for name, value in _given(book).items() for word in ("-p", f"{name}={value}")]
+
+
+def _given(book: Ledger) -> dict[str, str]:
+    return {name: str(value) for name, value in book.problem["parameters"].items()}
 
 
 def _repeats(book: Ledger, asks: bool, speed: bool) -> str:
@@ -168,11 +192,11 @@ def _repeats(book: Ledger, asks: bool, speed: bool) -> str:
     files = named if started else ""
     if speed:
         return f"Speeds differ from run to run, so this searches again and does not repeat.{files}"
-    how = (
-        "No server is asked: the ledger gives every answer again."
-        if asks
-        else "No model is needed, and any number of workers will do."
-    )
+    how = "No model is needed, and any number of workers will do."
+    if asks:
+        how = "No server is asked: the ledger gives every answer again."
+    elif "simulated" in book.run:
+        how = "A simulated model made the proposals, which `evolve run` has no option for: this is Python."
     again = " Its programs have been scored again since it ran, so a repeat has another one."
     scored = book.query("SELECT count(*) AS n FROM sessions WHERE rescore = 1")[0]["n"]
     return (

@@ -64,6 +64,7 @@ _SHORTER: Final = re.compile(r"(\d\.\d\d)\d+")
 _DOTS = 500  # of a cloud, at most
 ElementTree.register_namespace("", _SVG[1:-1])
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+_LARGEST = 1e300  # that is drawn; matplotlib takes differences, which must not overflow
 _NAME = 26  # characters of a name beside an axis
 
 
@@ -133,6 +134,11 @@ def brief(name: str) -> str:
     return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
+def drawable(value: float) -> float:
+    """A value as it can be drawn: one that is larger than a drawing can hold stands at its edge."""
+    return min(_LARGEST, max(-_LARGEST, value))
+
+
 def anytime(curve: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]], end: int, label: str) -> str:
     """The best objective so far over the evaluations spent.
 
@@ -143,7 +149,7 @@ def anytime(curve: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]], end: i
     """
     with drawing("anytime curve") as (figure, done):
         axes = figure.subplots()
-        evaluations, values = curve
+        evaluations, values = curve[0], np.clip(curve[1], -_LARGEST, _LARGEST)
         axes.step(
             [*evaluations, max(end, evaluations[-1])], [*values, values[-1]], where="post", color=MAIN, lw=1.6
         )
@@ -160,7 +166,7 @@ def lineage(objectives: Sequence[float | None], label: str) -> str:
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
-        known = [(place, value) for place, value in enumerate(objectives) if value is not None]
+        known = [(place, drawable(value)) for place, value in enumerate(objectives) if value is not None]
         axes.plot(
             [place for place, _ in known], [value for _, value in known], "o-", ms=3, lw=1.2, color=MAIN
         )
@@ -197,11 +203,18 @@ def by_case(cases: Sequence[Case], label: str, others: Sequence[str]) -> str:
         axes = figure.subplots()
         for row, case in enumerate(cases):
             if case.span is not None:
-                axes.plot(case.span, [row, row], color=MAIN, lw=2.2, alpha=0.45, solid_capstyle="butt")
+                axes.plot(
+                    [*map(drawable, case.span)],
+                    [row, row],
+                    color=MAIN,
+                    lw=2.2,
+                    alpha=0.45,
+                    solid_capstyle="butt",
+                )
         for name, look in looks.items():
             rows = [row for row, case in enumerate(cases) if name in case.values]
             if rows:
-                values = [cases[row].values[name] for row in rows]
+                values = [drawable(cases[row].values[name]) for row in rows]
                 axes.scatter(values, rows, label=brief(name), **look)
         _named_rows(axes, [case.name for case in cases])
         _between(axes, [case.kind for case in cases])
@@ -215,8 +228,9 @@ def gains(rows: Sequence[Gain], label: str) -> str:
     with drawing("gain on fresh draws", 0.75 + 0.24 * len(rows)) as (figure, done):
         axes = figure.subplots()
         for row, one in enumerate(rows):
-            axes.plot([one.low, one.high], [row, row], color=MAIN, lw=2.2, alpha=0.45, solid_capstyle="butt")
-            axes.plot([one.gain], [row], "o", ms=4, color=MAIN)
+            span = drawable(one.low), drawable(one.high)
+            axes.plot(span, [row, row], color=MAIN, lw=2.2, alpha=0.45, solid_capstyle="butt")
+            axes.plot([drawable(one.gain)], [row], "o", ms=4, color=MAIN)
         axes.axvline(0.0, color=INK, lw=0.8, ls=(0, (3, 3)))
         _named_rows(axes, [f"over {one.over}" for one in rows])
         axes.set_xlabel(brief(label))

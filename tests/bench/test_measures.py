@@ -311,6 +311,16 @@ def test_the_measures_of_a_ledger_by_hand(book):
     assert found.as_dict()["gain"] == 3.0
 
 
+def test_gains_that_no_number_holds_are_infinite_and_no_error():
+    archive = Archive(Objective("o", "max"), AXES, 1)
+    for number, value in enumerate([-1.7e308, 1.7e308, 1.6e308]):
+        archive.add(0, elite(number, value, (number / 3, 0.0)))
+    assert filling(archive, 0.0).above == math.inf
+    curve = Curve(np.array([1, 2]), np.array([-1.7e308, 1.7e308]))
+    assert area(curve, 2, "max") == math.inf
+    assert earliness(curve, 2, "max") is None
+
+
 def test_claims_count_the_last_word_on_each_program(book):
     first, second = (
         row["program"] for row in book.query("SELECT program FROM proposals ORDER BY number LIMIT 2")

@@ -80,6 +80,8 @@ def timed(**more):
         ({"score_seconds": "2"}, "score_seconds= is of type str"),
         ({"baselines": "def f(): pass"}, "baselines= must be a dictionary"),
         ({"baselines": {"f": make}}, "baselines= must be a dictionary"),
+        ({"baselines": {"best": "x", "a": "y"}}, "a baseline is named 'best', as tables name a program"),
+        ({"baselines": {"seed": "x", "reference": "y"}}, "a baseline is named 'seed', 'reference'"),
         ({"unseen": [Case("b")]}, "unseen= must be a dictionary"),
         ({"unseen": {"other": [1]}}, "other than a Case"),
     ],

@@ -88,6 +88,7 @@ def test_an_earlier_file_stands_beside_and_says_when_it_is_of_another_machine(re
         (("--save", "none/x.json"), "there is no folder"),
         (("--against", "none.json"), "none.json: cannot be read"),
         (("zzzzzz",), "there is no such program"),
+        (("9" * 25,), "there is no such program"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(runs, cli, words, message):

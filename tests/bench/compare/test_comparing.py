@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from evolve.bench.compare.comparing import ReferenceFails, compare
+from evolve.bench.compare.comparing import ReferenceFails, compare, groups_of, problem_of_plan
 from evolve.bench.compare.contenders import Wanted, planned
 from evolve.bench.compare.orders import derived, timed_stream
 from evolve.bench.compare.records import ALL_CASES, CONTROL, Contender, Report, Rules
@@ -123,3 +123,11 @@ def test_a_reference_that_is_not_there_is_a_plain_error(runs):
 def test_too_few_pairs_for_any_interval_are_refused():
     with pytest.raises(UsageError, match="pairs is 5: at least 6"):
         Rules(pairs=5)
+
+
+def test_a_suite_that_is_called_fresh_is_kept_apart_from_fresh_draws(runs):
+    problem = problem_of_plan(planned(runs["lines"], Wanted(seed=1, rules=QUICK)))
+    case = problem.cases[0]
+    drawn = replace(problem, fresh=lambda rng: [case], unseen={"fresh": [replace(case, name="u")]})
+    assert groups_of(drawn, 1) == ("fresh draws", "fresh")
+    assert groups_of(replace(drawn, unseen={}), 1) == ("fresh",)

@@ -113,3 +113,17 @@ def test_what_is_no_result_file_is_a_plain_error(tmp_path, text):
 def test_a_folder_that_is_not_there_is_said_before_anything_is_measured(tmp_path, reports):
     with pytest.raises(UsageError, match="there is no folder"):
         save(reports["squares"], tmp_path / "none" / "x.json")
+
+
+def test_only_a_file_that_was_saved_is_written_over(runs, reports, tmp_path):
+    ledger = tmp_path / "a.db"
+    ledger.write_bytes(runs["lines"].read_bytes())
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    for path in (ledger, tmp_path / "notes.txt"):
+        before = path.read_bytes()
+        with pytest.raises(UsageError, match="left as it is"):
+            save(reports["lines"], path)
+        assert path.read_bytes() == before
+    for name in ("squares", "lines"):
+        save(reports[name], tmp_path / "x.json")
+    assert read(tmp_path / "x.json") == reports["lines"]

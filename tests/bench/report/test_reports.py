@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -13,6 +14,9 @@ import evolve
 from evolve.bench.report.code import highlighted
 from evolve.bench.report.gathering import difference, gather
 from evolve.bench.report.heatmap import merged
+from evolve.budget import Budget
+from evolve.config import Config
+from evolve.mutators.simulated import Simulated
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Measure, Objective
 
@@ -217,3 +221,71 @@ def test_measures_that_need_an_escape_in_json_are_mapped(plant):
     facts = gather(plant())
     assert facts.cells
     assert all(place is not None for cell in facts.cells for place in cell)
+
+
+def _again(ledger, folder):
+    """The content hash of what the command of a report makes in another folder."""
+    folder.mkdir()
+    (folder / "mine.py").write_text(ledger.with_name("mine.py").read_text(encoding="utf-8"), encoding="utf-8")
+    with Ledger.read(ledger) as book:
+        for place, source in enumerate(book.run["init"]):
+            (folder / f"start{place + 1}.py").write_text(source, encoding="utf-8")
+    words = shlex.split(gather(ledger).origin.command)
+    command = [sys.executable, *(words[1:] if words[0] == "python" else ["-m", *words])]
+    subprocess.run(command, check=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""}, capture_output=True)
+    (made,) = folder.glob("*.db")
+    with Ledger.read(made) as book:
+        return book.content_hash()
+
+
+def test_a_run_with_a_simulated_model_is_made_again_by_its_command(found, tmp_path):
+    (tmp_path / "mine.py").write_text(found.with_name("mine.py").read_text(encoding="utf-8"))
+    start = "import numpy as np\n\n\ndef perimeter(a, b):\n    return np.pi * (a + b) * 1.01\n"
+    how = {"simulated": Simulated(invalid=0.3, slots=3), "init": [start], "workers": 1}
+    config = Config(islands=2, greedy=0.5)
+    problem = str(tmp_path / "mine.py")
+    evolve.run(problem, proposals=20, seed=4, ledger=tmp_path / "a.db", config=config, **how)
+    known = gather(tmp_path / "a.db")
+    assert known.origin.compare == _again(tmp_path / "a.db", tmp_path / "again")
+    assert any("simulation" in one for one in known.doubts)
+    assert "simulated model" in known.origin.repeats
+
+
+def test_a_run_that_got_no_further_than_its_seed_program_is_made_again(found, tmp_path):
+    (tmp_path / "mine.py").write_text(found.with_name("mine.py").read_text(encoding="utf-8"))
+    evolve.run(str(tmp_path / "mine.py"), budget="1ev", ledger=tmp_path / "a.db", workers=1)
+    known = gather(tmp_path / "a.db")
+    assert known.cost.proposals == 0
+    assert known.origin.compare == _again(tmp_path / "a.db", tmp_path / "again")
+
+
+def test_a_budget_stands_as_one_would_type_it(plant):
+    path = plant()
+    with Ledger.open(path) as book:
+        book.begin_session("fp-1", {}, [], Budget.parse_all(["150ev", "60s", "300cpu", "400"]).as_dict())
+    words = gather(path).sessions[-1].budget.split()
+    assert Budget.parse_all(words) == Budget.parse_all(["150ev", "60s", "300cpu", "400"])
+
+
+def test_there_is_no_rate_by_cpu_seconds_that_a_killed_session_has_not_told(plant, tmp_path):
+    path = plant()
+    assert gather(path).cost.cpu_seconds == 2.0
+    assert gather(path).measures.rate.per_cpu_second is not None
+    with Ledger.open(path) as book:
+        told = evolve.open_run(path).document
+        book.begin_session("fp-1", {}, [], {})  # killed: it ends with no word
+        book.begin_session("fp-1", {}, [], {})
+        book.end_session("budget", {**told, "cpu_seconds": 3.0})
+    facts = gather(path)
+    assert facts.cost.cpu_seconds is None
+    assert facts.measures.rate.per_cpu_second is None
+
+
+def test_a_long_program_to_start_from_is_told_whole(tmp_path):
+    source = "def f():\n    return 0\n" + "# as long as this\n" * 1_000
+    objective = {"name": "x", "direction": "max", "unit": ""}
+    problem = {"name": "p", "objective": objective, "measures": [], "path": "p.py", "parameters": {}}
+    making = {"seed": 0, "config": {"islands": 1}, "init": [source], "version": "0"}
+    with Ledger.create(tmp_path / "a.db", problem, making, "fp"):
+        pass
+    assert gather(tmp_path / "a.db").deeds[0].words == source
