@@ -57,4 +57,8 @@ def test_an_unknown_dial_is_an_error_that_lists_the_dials():
         Config.of({"islands": "many"})
     with pytest.raises(UsageError, match="at least 1"):
         Config(islands=0)
+    for word in ("maybe", "", [1]):
+        with pytest.raises(UsageError, match=r"retest is .*; it takes yes or no"):
+            Config.of({"retest": word})
+    assert Config.of({"retest": "on", "cells": "off"}) == Config(retest=True, cells=False)
     assert Config.of({"islands": "3", "retest": "false"}) == Config(islands=3, retest=False)
