@@ -1,5 +1,7 @@
 """Plans: what they say, what they refuse, and that another process reads the same one."""
 
+import json
+
 import pytest
 
 from evolve.bench.study.plan import Plan, plan_of, read_plan, seeds_of
@@ -94,6 +96,11 @@ def test_seeds_are_said_in_several_ways(words, seeds):
         ({"simulated": {"invalid": 2}}, "shares from 0 to 1"),
         ({"simulated": {}, "llm": "auto"}, "not both"),
         ({"draws": True}, "a whole number"),
+        ({"problems": ['capset n="4']}, "No closing quotation"),
+        ({"problems": ["café.py", "cafè.py"]}, "differ only in what no file is named after"),
+        ({"simulated": {"tokens": float("inf")}}, "tokens is inf; it takes int"),
+        ({"strategies": [{"name": "mine", "islands": float("inf")}]}, "islands is inf; it takes int"),
+        ({"strategies": [{"name": "mine", "cells": "maybe"}]}, "cells is 'maybe'; it takes yes or no"),
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_refused(tmp_path, given, words):
@@ -115,3 +122,16 @@ def test_where_a_problem_lies_is_no_part_of_what_is_asked(tmp_path):
     assert isinstance(one, Plan)
     assert one.problems != other.problems
     assert one.as_dict() == other.as_dict()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"budget": "0.00001money", "simulated": {"price": 0.000001}},
+        {"budget": "0.00002cpu"},
+        {"problems": ["my.py name=ann 'words=two of them'"]},
+    ],
+)
+def test_another_process_makes_the_same_plan_of_what_it_is_told(tmp_path, given):
+    one = plan(tmp_path, **given)
+    assert plan_of(json.loads(json.dumps(one.as_given())), tmp_path / "elsewhere") == one
