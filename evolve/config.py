@@ -15,6 +15,10 @@ _LOWEST = {
 _AT_FIRST = 4
 """Proposals under way at the start of a ramp."""
 
+_YES_OR_NO: Mapping[Any, bool] = {
+    **dict.fromkeys((True, "1", "true", "yes", "on"), True),
+    **dict.fromkeys((False, "0", "false", "no", "off"), False),
+}
 _BEFORE = {"ramp": 0, "patience": 0.0}
 """What runs did before there was such a dial, where that is not what they do by default now."""
 
@@ -92,9 +96,10 @@ class Config:
                 raise UsageError(f"config: no dial called {name!r}; there are: {', '.join(known)}")
             wanted: type[Any] = type(getattr(cls(), name))
             try:
-                given[name] = value in (True, "1", "true", "yes") if wanted is bool else wanted(value)
-            except (TypeError, ValueError):
-                raise UsageError(f"config: {name} is {value!r}; it takes {wanted.__name__}") from None
+                given[name] = _YES_OR_NO[value] if wanted is bool else wanted(value)
+            except (TypeError, ValueError, OverflowError, KeyError):
+                takes = "yes or no" if wanted is bool else wanted.__name__
+                raise UsageError(f"config: {name} is {value!r}; it takes {takes}") from None
         return cls(**given)
 
     @classmethod

@@ -36,7 +36,7 @@ def best_by_cell(book: Reading, objective: Objective, measures: Sequence[Measure
     """The best objective ever evaluated in each cell of the grid of `measures`, by bins."""
     axes = list(measures)
     asked: dict[str, Any] = {
-        "sign": 1 if objective.direction == "max" else -1,
+        "sign": objective.sign,
         "fingerprint": book.fingerprint,
     }
     bins = []

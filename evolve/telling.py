@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from evolve.programs_db.records import Objective
 from evolve.speed_telling import headline_of_speed, is_speed, rows_of_speed, speed_doubts
 from evolve.statement import Reference
 from evolve.terminal import is_ascii, number, safe
@@ -213,15 +214,20 @@ def doubts(document: Document) -> list[str]:
     return found + _worse_unseen(document) + _worse_than_known(document)
 
 
+def _objective(document: Document) -> Objective:
+    told = document["objective"]
+    return Objective(told["name"], told["direction"], told["unit"])
+
+
 def _worse_than_known(document: Document) -> list[str]:
     best = document["best"]
     if not best:
         return []
-    sign = 1 if document["objective"]["direction"] == "max" else -1
+    objective = _objective(document)
     better = [
         name
         for name, line in document["baselines"].items()
-        if line.get("value") is not None and sign * line["value"] > sign * best["value"]
+        if line.get("value") is not None and objective.better(line["value"], best["value"])
     ]
     return (
         [f"baseline {', '.join(better)} does better than the best program on its training cases"]
@@ -234,13 +240,13 @@ def _worse_unseen(document: Document) -> list[str]:
     seed, best = document["seed_program"], document["best"]
     if not seed or not best:
         return []
-    sign = 1 if document["objective"]["direction"] == "max" else -1
+    better = _objective(document).better
     worse = [
         suite
         for suite, value in best.get("unseen", {}).items()
         if value is not None
         and (before := seed.get("unseen", {}).get(suite)) is not None
-        and sign * value < sign * before
+        and better(before, value)
     ]
     if not worse:
         return []

@@ -196,10 +196,6 @@ SELECT e.program, p.number, e.objective, p.mutator, p.operator FROM proposals p"
 )
 
 
-def _sign(objective: Objective) -> int:
-    return 1 if objective.direction == "max" else -1
-
-
 def ancestors(ledger: Reading, program: str, limit: int = 10_000) -> list[Ancestor]:
     """A program, its first parent, the first parent of that, ... down to a program without parents.
 
@@ -213,7 +209,7 @@ def ancestors(ledger: Reading, program: str, limit: int = 10_000) -> list[Ancest
 
 def best_so_far(ledger: Reading, objective: Objective, fingerprint: str | None = None) -> list[Point]:
     """The anytime curve: every proposal that improved on all that arrived before it."""
-    asked = {"sign": _sign(objective), "fingerprint": fingerprint}
+    asked = {"sign": objective.sign, "fingerprint": fingerprint}
     return [Point(**row) for row in ledger.query(_CURVE, asked)]
 
 
@@ -222,7 +218,7 @@ def earned(ledger: Reading, objective: Objective) -> list[Earnings]:
 
     The first `ok` program of all has nothing to improve on and counts as no improvement.
     """
-    return [Earnings(**row) for row in ledger.query(_EARNED, {"sign": _sign(objective)})]
+    return [Earnings(**row) for row in ledger.query(_EARNED, {"sign": objective.sign})]
 
 
 def statuses(ledger: Reading) -> dict[str, int]:
@@ -243,7 +239,7 @@ def top(
     ledger: Reading, objective: Objective, count: int = 10, fingerprint: str | None = None
 ) -> list[Ranked]:
     """The best programs, each once by its best evaluation, of equals the earlier first."""
-    asked = {"sign": _sign(objective), "fingerprint": fingerprint}
+    asked = {"sign": objective.sign, "fingerprint": fingerprint}
     limit = 2 * count
     while True:
         rows = ledger.query(_TOP, {**asked, "rows": limit})

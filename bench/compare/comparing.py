@@ -241,7 +241,7 @@ class _Comparison:
                         self._fails(one, scores)
                     else:
                         found[one.name].setdefault(group, []).append(scores)
-        sign = 1.0 if self.problem.objective.direction == "max" else -1.0
+        sign = self.problem.objective.sign
         rows: list[Row] = []
         for one in self.standing:
             joined = {group: _joined(parts) for group, parts in found[one.name].items()}

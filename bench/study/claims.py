@@ -111,7 +111,7 @@ def worded(one: Question) -> str:
     if one.verdict == "equal":
         return f"{one.first} and {one.second} are equal on {where}, in each of {found.pairs} pairs of runs."
     ties = f", {found.ties} equal" if found.ties else ""
-    seeds = f"{found.wins} of {found.pairs} seeds, {found.losses} worse{ties}"
+    seeds = f"{found.wins} of {found.pairs} seeds, {found.losses} worse{ties}{_although(one)}"
     p = f"p = {_p(one.p_adjusted)} after correction"
     if one.verdict != "not settled":
         return f"{one.first} is {one.verdict} than {one.second} on {where}: better on {seeds}; {p}."
@@ -122,6 +122,14 @@ def worded(one: Question) -> str:
     )
     told = f"{one.first} against {one.second} on {where}: better on {seeds}"
     return f"{told}; {p}: not settled; {would}."
+
+
+def _although(one: Question) -> str:
+    """A test of ranks may side with the fewer seeds, where they differ by more: not without a word."""
+    ahead = one.found.wins - one.found.losses
+    if one.verdict == "better" and ahead <= 0:
+        return ", but by more where it is better"
+    return ", but by more where it is worse" if one.verdict == "worse" and ahead >= 0 else ""
 
 
 def _p(value: float) -> str:

@@ -19,15 +19,12 @@ from evolve.bench.study.claims import too_few
 from evolve.bench.study.cost import spans, trials_for
 from evolve.bench.study.engine import engine_of
 from evolve.bench.study.page import page
-from evolve.bench.study.places import Places
+from evolve.bench.study.places import Places, mark
 from evolve.bench.study.plan import Plan
 from evolve.bench.study.plots import UNITS, curves, drawable
 from evolve.bench.study.results import FORMAT, Runs, results_of
 from evolve.bench.study.trials import Interrupted, Trials, missing
-from evolve.fingerprint import fingerprint
 from evolve.mutators.simulated import SIMULATED
-from evolve.proving import mark_of
-from evolve.statement import Problem
 from evolve.terminal import err, number
 
 __all__ = ["Conduct", "conduct", "duration"]
@@ -88,14 +85,8 @@ def conduct(plan: Plan, how: Conduct, other: Other | None = None) -> dict[str, A
 
 
 def _identity(plan: Plan) -> dict[str, Any]:
-    marks = {one.label: _mark(one.load()) for one in plan.problems}
+    marks = {one.label: mark(one.load()) for one in plan.problems}
     return {"format": FORMAT, "plan": plan.as_dict(), "engine": engine_of(), "fingerprints": marks}
-
-
-def _mark(problem: Problem) -> str:
-    """What figures of a problem depend on, whatever the version of the engine: unseen cases too."""
-    unseen = [mark_of(list(cases)) for cases in problem.unseen.values()]
-    return " ".join([fingerprint(problem, engine=False), *unseen])
 
 
 def _searched(plan: Plan, places: Places, how: Conduct) -> bool:

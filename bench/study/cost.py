@@ -1,5 +1,6 @@
 """What a study will take, from two short runs of each problem; said before it starts. Knows plans and trials."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -70,7 +71,9 @@ def spans(plan: Plan, tried: Estimate, tasks: Sequence[Mapping[str, Any]], jobs:
             return {"runs": len(runs), "seconds": None, "bytes": None}
         seconds, written = _run(plan, trial)
         total, size = total + seconds, size + written
-    return {"runs": len(runs), "seconds": total / min(jobs, max(1, len(runs))), "bytes": round(size)}
+    # More of them than cores get in each other's way: they search, and wait for nobody.
+    beside = min(jobs, max(1, len(runs)), len(os.sched_getaffinity(0)))
+    return {"runs": len(runs), "seconds": total / beside, "bytes": round(size)}
 
 
 def _run(plan: Plan, trial: Mapping[str, Any]) -> tuple[float, float]:

@@ -74,7 +74,9 @@ class _Bench:
     def problem(self, label: str) -> Problem:
         """A problem, loaded once."""
         if label not in self._problems:
-            self._problems[label] = self.plan.asked(label).load()
+            problem = self.plan.asked(label).load()
+            self.places.expect_problem(label, problem)
+            self._problems[label] = problem
         return self._problems[label]
 
     def do_given(self, task: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from evolve.evaluator import Evaluator, Job
 from evolve.handle import Run
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import best_so_far
-from evolve.programs_db.records import Status
+from evolve.programs_db.records import Objective, Status
 from evolve.proving import VerifyOrder
 from evolve.statement import Problem
 from evolve.text import clean
@@ -261,25 +261,21 @@ async def elsewhere(evaluator: Evaluator, problem: Problem, source: str, draws: 
     return Elsewhere(unseen, tuple(one.objective for one in evaluations[len(jobs) :]), failures)
 
 
-def classical(plan: Plan, label: str, given: Mapping[str, Any], seed: int) -> Outcome | None:
+def classical(key: tuple[str, str, int], given: Mapping[str, Any]) -> Outcome | None:
     """The best baseline of a problem as if it were a run; None where no baseline scores.
 
     Args:
-        plan: of the study.
-        label: of the problem.
+        key: label of the problem, name of the strategy, seed of the pair.
         given: what its seed program and baselines are worth, see `job`.
-        seed: of the pair.
     """
     scored = {name: one for name, one in given["baselines"].items() if one["value"] is not None}
     if not scored:
         return None
-    sign = 1.0 if given["objective"]["direction"] == "max" else -1.0
-    name = max(scored, key=lambda one: sign * scored[one]["value"])
+    objective = Objective(**given["objective"])
+    name = max(scored, key=lambda one: objective.key(scored[one]["value"]))
     value, there = scored[name]["value"], scored[name]["elsewhere"]
     return Outcome(
-        label,
-        next(one.name for one in plan.strategies if one.kind == "classical"),
-        seed,
+        *key,
         final=value,
         area=value,
         program=name,

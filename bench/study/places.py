@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from evolve.errors import UsageError
+from evolve.fingerprint import fingerprint
 from evolve.programs_db.errors import LedgerBusy
 from evolve.programs_db.lock import WriterLock
+from evolve.proving import mark_of
+from evolve.statement import Problem
 
-__all__ = ["Places"]
+__all__ = ["Places", "mark", "slug"]
 
 
 class Places:
@@ -53,10 +56,10 @@ class Places:
 
     def plot(self, label: str) -> Path:
         """Anytime curves of a problem."""
-        return self.folder / f"curves-{_slug(label)}.svg"
+        return self.folder / f"curves-{slug(label)}.svg"
 
     def _home(self, label: str) -> Path:
-        return self.folder / "runs" / _slug(label)
+        return self.folder / "runs" / slug(label)
 
     def given(self, label: str) -> Path:
         """What the seed program and the baselines of a problem are worth."""
@@ -84,13 +87,14 @@ class Places:
     def read(self, path: Path) -> Any:
         """What `write` wrote; None where nothing is."""
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            told = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (UnicodeDecodeError, json.JSONDecodeError):
-            raise UsageError(
-                f"{path}: not the JSON that a study writes; remove it, and it is made again"
-            ) from None
+            told = None
+        if not isinstance(told, dict):
+            raise UsageError(f"{path}: not the JSON that a study writes; remove it, and it is made again")
+        return told
 
     def remove(self, ledger: Path) -> None:
         """A ledger with what belongs to it."""
@@ -130,6 +134,19 @@ class Places:
         finally:
             lock.release()
 
+    def expect_problem(self, label: str, problem: Problem) -> None:
+        """Make sure that a problem is still the one that this folder is about.
+
+        Raises:
+            UsageError: its file, or a library, was changed while the study ran.
+        """
+        there = self.read(self.identity)
+        if there is not None and there["fingerprints"].get(label) != mark(problem):
+            raise UsageError(
+                "it, or a library that scores it, has changed since the study began; undo that, or give another "
+                "folder with -o"
+            )
+
     def expect(self, identity: Mapping[str, Any]) -> None:
         """Make sure that the folder is about this, or about nothing yet.
 
@@ -149,6 +166,12 @@ class Places:
             )
 
 
+def mark(problem: Problem) -> str:
+    """What figures of a problem depend on, whatever the version of the engine: unseen cases too."""
+    unseen = [mark_of(list(cases)) for cases in problem.unseen.values()]
+    return " ".join([fingerprint(problem, engine=False), *unseen])
+
+
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     if there.get("format") != here["format"]:
         yield "it was made by another version of `evolve study`"
@@ -166,5 +189,6 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[
         )
 
 
-def _slug(label: str) -> str:
+def slug(label: str) -> str:
+    """What files of a problem are named after."""
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", label)

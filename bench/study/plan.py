@@ -5,9 +5,11 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from evolve.bench.study.places import slug
 from evolve.bench.study.strategies import SHIPPED, Strategy, strategy_of
 from evolve.budget import Budget
 from evolve.errors import UsageError
@@ -55,7 +57,10 @@ class Asked:
             return cls(_placed(str(given["name"]), home), tuple(sorted(rest.items())))
         if not isinstance(given, str) or not given.strip():
             raise UsageError(f"study: problem {given!r} is not understood; say 'capset n=6'")
-        name, *words = shlex.split(given)
+        try:
+            name, *words = shlex.split(given)
+        except ValueError as error:
+            raise UsageError(f"study: problem {clean(given, 200)!r}: {error}; close it") from None
         pairs = [word.partition("=") for word in words]
         if not all(key and equals for key, equals, _ in pairs) or len({key for key, *_ in pairs}) < len(
             pairs
@@ -165,7 +170,10 @@ class Plan:
             for one in self.strategies
         ]
         return {
-            "problems": [{"name": one.name, **dict(one.parameters)} for one in self.problems],
+            "problems": [
+                shlex.join([one.name, *(f"{name}={value}" for name, value in one.parameters)])
+                for one in self.problems
+            ],
             "strategies": [
                 one.name if SHIPPED.get(one.name) == one else {"name": one.name, **given}
                 for one, given in zip(self.strategies, strategies, strict=True)
@@ -184,7 +192,7 @@ def _word(budget: Budget) -> str:
     """A budget of one kind, as it is said."""
     ((kind, amount),) = budget.given.items()
     units = {"evaluations": "ev", "cpu_seconds": "cpu", "requests": "req", "tokens": "tok", "money": "money"}
-    return f"{amount}{units.get(kind, '')}"
+    return f"{Decimal(str(amount)):f}{units.get(kind, '')}"  # 1e-05 is no budget
 
 
 def _complaints(plan: Plan) -> Iterable[str]:
@@ -196,8 +204,8 @@ def _complaints(plan: Plan) -> Iterable[str]:
         twice = [one for place, one in enumerate(given) if one in given[:place]]
         if twice:
             yield f"{what} {twice[0]!r} is given twice; give it once"
-    if len({re.sub(r"\W+", "-", label) for label in labels}) < len(labels):
-        yield "the names of two problems differ in punctuation alone; rename one of them"
+    if len({slug(label) for label in labels}) < len(set(labels)):
+        yield "the names of two problems differ only in what no file is named after; rename one of them"
     if len(kinds) != 1:
         yield f"the budget limits {', '.join(kinds) or 'nothing'}; all runs are matched by one thing, say '2000ev'"
     if "seconds" in kinds:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evolve.bench.study.outcomes import Outcome, at
 from evolve.bench.study.plan import Plan
 
-__all__ = ["UNITS", "curves", "drawable"]
+__all__ = ["UNITS", "curves", "drawable", "places_of"]
 
 UNITS: Final = {
     "evaluations": "evaluations",
@@ -43,6 +44,14 @@ def drawable() -> bool:
     return True
 
 
+def places_of(plan: Plan) -> NDArray[np.float64]:
+    """Where curves are read off, rising, f8, shape (n,): what is counted begins at 1, what is not anywhere."""
+    first = plan.amount / 400
+    if plan.kind not in ("cpu_seconds", "money"):
+        first = max(1.0, first)
+    return np.geomspace(first, plan.amount, _PLACES)
+
+
 def curves(
     plan: Plan, label: str, problem: Mapping[str, Any], runs: Mapping[str, Mapping[int, Outcome]]
 ) -> str:
@@ -59,8 +68,7 @@ def curves(
     from matplotlib.figure import Figure
 
     objective = problem["objective"]
-    first = max(1.0, plan.amount / 400)
-    places = np.geomspace(first, plan.amount, _PLACES)
+    places = places_of(plan)
     with rc_context(_STYLE):
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")
         FigureCanvasSVG(figure)

@@ -37,7 +37,7 @@ def runs_of(plan: Plan, places: Places, problems: Mapping[str, Any]) -> Runs:
             runs = {
                 seed: Outcome.of(places.read(places.outcome(label, strategy.name, seed)))
                 if strategy.kind == "search"
-                else classical(plan, label, problems[label], seed)
+                else classical((label, strategy.name, seed), problems[label])
                 for seed in plan.seeds
             }
             kept = {seed: one for seed, one in runs.items() if one is not None}
@@ -137,7 +137,8 @@ def _doubts(plan: Plan, runs: Runs, problems: Mapping[str, Any], questions: int)
             )
     for (label, name), by_seed in runs.items():
         short = sum(one.proposals > 0 and one.spent < 0.99 * plan.amount for one in by_seed.values())
-        if short:
+        # Tokens that are left may be too few for one more answer: that is no end before its time.
+        if short and plan.kind == "evaluations":
             found.append(
                 f"{short} of {len(by_seed)} runs of {name} on {label} ended before their budget: they found "
                 "nothing new to evaluate"

@@ -77,7 +77,7 @@ class Simulated:
                 raise UsageError(f"simulated: no dial called {name!r}; there are: {', '.join(known)}")
             try:
                 values[name] = known[name](value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise UsageError(f"simulated: {name} is {value!r}; it takes {known[name].__name__}") from None
         return cls(**values)
 

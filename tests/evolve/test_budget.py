@@ -57,4 +57,16 @@ def test_an_unknown_dial_is_an_error_that_lists_the_dials():
         Config.of({"islands": "many"})
     with pytest.raises(UsageError, match="at least 1"):
         Config(islands=0)
+    for word in ("maybe", "", [1]):
+        with pytest.raises(UsageError, match=r"retest is .*; it takes yes or no"):
+            Config.of({"retest": word})
+    assert Config.of({"retest": "on", "cells": "off"}) == Config(retest=True, cells=False)
     assert Config.of({"islands": "3", "retest": "false"}) == Config(islands=3, retest=False)
+
+
+def test_a_ledger_that_is_older_than_a_dial_goes_on_without_it():
+    old = {"islands": 4, "window": 32, "greedy": 0.5, "anneal": 20_000, "keep": 0.3}
+    config = Config.recorded(old)
+    assert (config.greedy, config.keep, config.ramp, config.patience) == (0.5, 0.3, 0, 0.0)
+    assert (config.cells, config.root, config.brood, config.restart) == (True, 0.0, 1, 0)
+    assert Config.recorded(Config(ramp=3, patience=0.5).as_dict()) == Config(ramp=3, patience=0.5)

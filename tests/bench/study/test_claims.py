@@ -35,6 +35,15 @@ def test_so_is_the_opposite():
     )
 
 
+def test_a_test_that_sides_with_the_fewer_seeds_is_not_told_without_a_word():
+    gains = [-0.1 * n for n in range(1, 17)] + [2.0 * n for n in range(1, 15)]
+    found = one(gains)
+    assert (found.verdict, found.found.wins, found.found.losses) == ("better", 14, 16)
+    assert "better on 14 of 30 seeds, 16 worse, but by more where it is better; p = " in worded(found)
+    assert "16 of 30 seeds, 14 worse, but by more where it is worse" in worded(one([-gain for gain in gains]))
+    assert "but" not in worded(one([1.0] * 12))
+
+
 def test_what_is_not_settled_says_how_many_seeds_would():
     found = one([1.0, 2.0, -1.0, 3.0, 0.0])
     assert found.verdict == "not settled"

@@ -3,9 +3,12 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from evolve.bench.study.outcomes import Outcome, area, at, value_of, within
+from evolve.bench.study.outcomes import Outcome, area, at, classical, value_of, within
+from evolve.bench.study.plan import plan_of
+from evolve.bench.study.plots import places_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_up_outcomes import outcome
@@ -41,3 +44,24 @@ def test_unseen_is_the_mean_over_suites_and_a_failure_is_none():
 def test_an_outcome_is_read_as_it_was_written():
     one = outcome(unseen=(1.0, None), fresh=(2.0,))
     assert Outcome.of(one.as_dict()) == one
+
+
+def test_the_best_baseline_is_best_in_the_direction_of_its_objective():
+    """And is the outcome of the strategy that asks for it, of which there may be two."""
+    line = {"elsewhere": {"unseen": {}, "fresh": [], "failures": {}}}
+    baselines = {name: {**line, "value": value} for name, value in (("a", 1.0), ("b", 3.0), ("c", None))}
+    for direction, name in (("min", "a"), ("max", "b")):
+        objective = {"name": "cost", "direction": direction, "unit": ""}
+        found = classical(("p", "mine", 4), {"objective": objective, "baselines": baselines})
+        assert (found.program, found.strategy, found.seed) == (name, "mine", 4)
+    assert classical(("p", "mine", 4), {"objective": objective, "baselines": {"c": baselines["c"]}}) is None
+
+
+@pytest.mark.parametrize(
+    ("budget", "first"), [("0.4cpu", 0.001), ("1.2money", 0.003), ("80ev", 1.0), ("4000ev", 10.0)]
+)
+def test_curves_are_read_off_where_the_budget_is_spent(tmp_path, budget, first):
+    plan = plan_of({"problems": ["capset"], "budget": budget, "simulated": {"price": 0.01}}, tmp_path)
+    places = places_of(plan)
+    assert (places[0], places[-1]) == pytest.approx((first, plan.amount))
+    assert all(np.diff(places) > 0)

@@ -1,7 +1,11 @@
 """Plans: what they say, what they refuse, and that another process reads the same one."""
 
+import json
+import os
+
 import pytest
 
+from evolve.bench.study.cost import spans
 from evolve.bench.study.plan import Plan, plan_of, read_plan, seeds_of
 from evolve.bench.study.strategies import SHIPPED
 from evolve.budget import Budget
@@ -94,6 +98,11 @@ def test_seeds_are_said_in_several_ways(words, seeds):
         ({"simulated": {"invalid": 2}}, "shares from 0 to 1"),
         ({"simulated": {}, "llm": "auto"}, "not both"),
         ({"draws": True}, "a whole number"),
+        ({"problems": ['capset n="4']}, "No closing quotation"),
+        ({"problems": ["café.py", "cafè.py"]}, "differ only in what no file is named after"),
+        ({"simulated": {"tokens": float("inf")}}, "tokens is inf; it takes int"),
+        ({"strategies": [{"name": "mine", "islands": float("inf")}]}, "islands is inf; it takes int"),
+        ({"strategies": [{"name": "mine", "cells": "maybe"}]}, "cells is 'maybe'; it takes yes or no"),
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_refused(tmp_path, given, words):
@@ -115,3 +124,25 @@ def test_where_a_problem_lies_is_no_part_of_what_is_asked(tmp_path):
     assert isinstance(one, Plan)
     assert one.problems != other.problems
     assert one.as_dict() == other.as_dict()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"budget": "0.00001money", "simulated": {"price": 0.000001}},
+        {"budget": "0.00002cpu"},
+        {"problems": ["my.py name=ann 'words=two of them'"]},
+    ],
+)
+def test_another_process_makes_the_same_plan_of_what_it_is_told(tmp_path, given):
+    one = plan(tmp_path, **given)
+    assert plan_of(json.loads(json.dumps(one.as_given())), tmp_path / "elsewhere") == one
+
+
+def test_more_runs_side_by_side_than_cores_promise_no_sooner_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    asked = plan(tmp_path)
+    trial = {"lengths": [10, 20], "taken": [1.0, 2.0], "bytes": [10, 20], "after": 0.0, "unit": "evaluations"}
+    tasks = [{"do": "run", "problem": "capset n=4"}] * 8
+    seconds = [spans(asked, {"capset n=4": trial}, tasks, jobs)["seconds"] for jobs in (1, 2, 8)]
+    assert seconds == pytest.approx([80.0, 40.0, 40.0])

@@ -14,6 +14,7 @@ import pytest
 
 import evolve
 from evolve.bench.study import engine
+from evolve.bench.study.plan import read_plan
 from evolve.mutators.simulated import SIMULATED
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -217,6 +218,41 @@ def test_a_folder_of_another_problem_or_engine_is_refused(made, tmp_path, cli, m
     monkeypatch.setattr(engine, "source_hash", lambda: "b2:another")
     code, _, err = cli("study", folder.parent / "plan.toml", "-o", folder)
     assert (code, "made by another version of the engine" in err) == (2, True)
+
+
+def test_a_problem_that_changes_while_a_study_runs_ends_it(copied):
+    """A worker loads a problem when it comes to it: it may be another one by then."""
+    home = copied.parent
+    plan = read_plan(home / "plan.toml")
+    (home / "small.py").write_text(PROBLEM.replace("hidden=2 * k", "hidden=2.5 * k"), encoding="utf-8")
+    start = {"plan": plan.as_given(), "home": ".", "folder": str(copied), "unsafe": False}
+    told = subprocess.run(
+        [sys.executable, "-m", "evolve.bench.study.job", str(os.getpid())],
+        input=f"{json.dumps(start)}\n{json.dumps({'do': 'given', 'problem': 'small'})}\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(told.stdout)
+    assert (answer["code"], answer["again"]) == (2, False)
+    assert "has changed since the study began" in answer["failed"]
+
+
+def test_a_folder_whose_plan_is_spoilt_says_which_file(copied, cli):
+    (copied / "plan.json").write_text("[]")
+    code, _, err = cli("study", copied.parent / "plan.toml", "-o", copied)
+    assert (code, "plan.json: not the JSON that a study writes" in " ".join(err.split())) == (2, True)
+
+
+def test_tokens_too_few_for_another_answer_are_no_end_before_the_budget(tmp_path, cli):
+    write(tmp_path)
+    words = ["--problem", tmp_path / "small.py", "--strategy", "hill_climbing", "--seeds", "0"]
+    words += ["--simulated", "tokens=500", "--budget", "1200tok", "-o", tmp_path / "out", "--jobs", "1"]
+    code, out, err = cli("study", *words, "--yes", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["spent"]["simulated"]["tokens"] == 1_000
+    assert not any("before their budget" in doubt for doubt in told["doubts"])
 
 
 def test_two_studies_do_not_share_a_folder(made, cli):
