@@ -18,6 +18,8 @@ from evolve.text import clean
 
 __all__ = ["can_save", "save"]
 
+_STEERS = ("PYTEST_ADDOPTS", "PYTEST_XDIST_")
+
 
 def can_save(path: str | Path) -> None:
     """Make sure that a report could be saved, before it is measured.
@@ -63,7 +65,8 @@ def save(report: Report, path: str | Path) -> None:
         ]
         if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
             command += ["-p", "pytest_benchmark.plugin"]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+        # What steers another pytest, of which this may be a part, is not for this one.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_STEERS)}
         before = target.stat().st_mtime_ns if target.exists() else 0
         done = subprocess.run(
             command,

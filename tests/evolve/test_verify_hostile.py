@@ -24,7 +24,7 @@ from evolve.programs_db.claims import Ruling
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.records import Evaluation, Status
 from evolve.statement import Case, Stage
-from evolve.verbs import export
+from evolve.verbs.common import write_whole
 from evolve.verdict_telling import tell_findings, tell_verdict
 from evolve.verifier import Claim, Rules, verify
 
@@ -385,7 +385,7 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path, monkeypatch):
     path.write_text("old")
     monkeypatch.setattr("pathlib.Path.write_text", full)
     with pytest.raises(OSError, match="No space"):
-        export._write(path, "new")
+        write_whole(path, "new")
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
     assert path.read_text() == "old"
 
