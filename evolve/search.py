@@ -329,7 +329,7 @@ class Search:
         now = self.archive.best(proposal.island)
         if now is not None and (own is None or self.problem.objective.better(now.objective, own.objective)):
             self.islands.note(proposal.island, self.tally.evaluations)
-        if self.tally.proposals % self.config.brood == 1 % self.config.brood:
+        if self.config.brood > 1 and self.tally.proposals % self.config.brood == 1:
             self._brood = [self.archive.best(island) for island in range(self.config.islands)]
         if evaluation is not None and program is not None:
             self.tally.statuses[evaluation.status.value] += 1
