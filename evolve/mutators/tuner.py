@@ -6,11 +6,14 @@ is worth: that is asked of a function. Chance comes from a seed alone; no global
 
 import ast
 import math
+import pathlib
 import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from typing import Any, Literal
 
 from evolve.printing import show
@@ -235,11 +238,27 @@ class _Search:
 
 
 def _strategy(count: int, seed: int) -> Any:
-    """CMA-ES in pure Python: 8-16 us a trial for 1-6 constants.
+    """CMA-ES in pure Python: 8-16 us a trial for 1-6 constants."""
+    return _purecma().CMAES([0.0] * count, 1.0, randn=random.Random(seed).gauss)
 
-    The import costs 0.1-0.2 s of CPU, so it waits for the first tuning.
+
+@cache
+def _purecma() -> Any:
+    """The module `cma.purecma`, without the rest of its package: that imports scipy and matplotlib where they are
+    installed, 2 s of CPU in every worker, and none of it is used here.
     """
+    package = find_spec("cma")
+    assert package is not None
+    for folder in package.submodule_search_locations or ():
+        for place in ("more_algorithms/purecma.py", "purecma.py"):  # of cma 4.5, and of 4.0
+            path = pathlib.Path(folder, place)
+            if path.is_file():
+                spec = spec_from_file_location("evolve_purecma", path)
+                assert spec is not None
+                assert spec.loader is not None
+                module = module_from_spec(spec)
+                spec.loader.exec_module(module)
+                return module
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses matplotlib
-        from cma import purecma
-    return purecma.CMAES([0.0] * count, 1.0, randn=random.Random(seed).gauss)
+        return import_module("cma").purecma

@@ -38,6 +38,15 @@ def test_help_and_version_import_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_verb_does_not_load_pandas_for_the_database_and_may_still_want_it():
+    code = (
+        "import sys; from evolve.cli import main; assert main(['show', '--help']) == 0; "
+        "assert 'sqlite_utils' in sys.modules; assert 'pandas' not in sys.modules; import pandas"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_python_m_evolve_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "evolve", "--version"], capture_output=True, text=True, check=False

@@ -3,6 +3,8 @@
 import ast
 import math
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -159,3 +161,16 @@ def test_nothing_to_tune_is_an_error():
         tune([], lambda v: 0.0, Rules(5, 1, "min"))
     with pytest.raises(ValueError, match="at least 1"):
         tune([1.0], lambda v: 0.0, Rules(0, 1, "min"))
+
+
+def test_the_first_tuning_loads_cma_es_and_nothing_heavy_beside_it():
+    """Every worker loads it; with all of its package around it that takes 2 s of CPU."""
+    code = (
+        "import sys\n"
+        "from evolve.mutators.tuner import Rules, tune\n"
+        "before = set(sys.modules)\n"
+        "tune((1.0,), lambda values: values[0] ** 2, Rules(8, 1, 'min'))\n"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"cma", "scipy", "matplotlib", "numba", "pandas"} & set(done.stdout.split())
