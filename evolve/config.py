@@ -10,7 +10,7 @@ __all__ = ["Config"]
 
 _LOWEST = {
     **dict.fromkeys(("islands", "window", "brood", "reset", "migrate"), 1),
-    **dict.fromkeys(("ramp", "patience", "fresh", "restart", "mates", "tune"), 0),
+    **dict.fromkeys(("ramp", "explore", "patience", "fresh", "restart", "mates", "tune"), 0),
 }
 _AT_FIRST = 4
 """Proposals under way at the start of a ramp."""
@@ -19,7 +19,7 @@ _YES_OR_NO: Mapping[Any, bool] = {
     **dict.fromkeys((True, "1", "true", "yes", "on"), True),
     **dict.fromkeys((False, "0", "false", "no", "off"), False),
 }
-_BEFORE = {"ramp": 0, "patience": 0.0}
+_BEFORE = {"ramp": 0, "explore": 0, "patience": 0.0}
 """What runs did before there was such a dial, where that is not what they do by default now."""
 
 
@@ -34,6 +34,8 @@ class Config:
         ramp: proposals made for each one more that is under way, from four at first up to `window`; 0 for all at once.
         cells: whether the problem's measures make cells; if not, an island holds one program, of equals the latest.
         root: share of parents that are the seed program, whatever else was found.
+        explore: without a model, evaluations after which half of the parents are still the seed program; their share
+            is explore / (explore + evaluations), and at least `root`.
         brood: proposals in a row whose parent is the best of when the first of them was drawn.
         uniform: share of parents drawn uniformly from the filled cells.
         greedy: share of parents that are as good as the island's best, while it gains.
@@ -58,6 +60,7 @@ class Config:
     ramp: int = 8
     cells: bool = True
     root: float = 0.0
+    explore: int = 200
     brood: int = 1
     uniform: float = 0.1
     greedy: float = 0.95

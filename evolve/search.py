@@ -21,7 +21,7 @@ from evolve.mutators.llm import ModelMutator, Question
 from evolve.mutators.screening import Screening, tuning_budget
 from evolve.programs_db.archive import AddStatus, Archive
 from evolve.programs_db.records import Commit, Elite, Evaluation, Program, Proposal, Status
-from evolve.select import choose_mates, choose_parent, greedy_share, key
+from evolve.select import choose_mates, choose_parent, greedy_share, key, root_share
 from evolve.source import SourceError, depth_of, program_of
 from evolve.statement import STRUCTURAL, Problem
 
@@ -120,7 +120,8 @@ class Search:
             return self._given(number, "init", self.init[number - 1])
         rng = key(self.seed, number)
         island = number % self.islands.opened(self.tally.evaluations)
-        parent, mates = self._chosen(island, rng, self._greedy(island))
+        root = root_share(self.config, self.tally.evaluations)
+        parent, mates = self._chosen(island, rng, self._greedy(island), root)
         context = Context(
             rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
         )
@@ -140,17 +141,19 @@ class Search:
     def _greedy(self, island: int) -> float:
         return greedy_share(self.config, self.tally.evaluations, self.islands.gained(island))
 
-    def _chosen(self, island: int, rng: random.Random, greedy: float) -> tuple[Elite, tuple[Elite, ...]]:
-        """A parent and its mates."""
+    def _chosen(
+        self, island: int, rng: random.Random, greedy: float, root: float
+    ) -> tuple[Elite, tuple[Elite, ...]]:
+        """A parent and its mates; a share `root` of the parents is the seed program."""
         elites = self.archive.elites(island)
-        parent = self._settled(island, rng) or choose_parent(
+        parent = self._settled(island, rng, root) or choose_parent(
             elites, lambda program: self.archive.uses(island, program), rng, self.config, greedy
         )
         return parent, choose_mates(elites, parent, rng, self.config.mates)
 
-    def _settled(self, island: int, rng: random.Random) -> Elite | None:
+    def _settled(self, island: int, rng: random.Random, root: float) -> Elite | None:
         """The parent, where it is not chosen among the elites."""
-        if self.config.root and rng.random() < self.config.root:
+        if root and rng.random() < root:
             return self.archive.first
         return self._brood[island] if self.config.brood > 1 else None
 
@@ -165,7 +168,7 @@ class Search:
         rng = key(self.seed, number)
         # By chance and not by number: with n samples a request, numbers of requests share their residues.
         island = rng.randrange(self.config.islands)
-        parent, mates = self._chosen(island, rng, self.model.dials.greedy)
+        parent, mates = self._chosen(island, rng, self.model.dials.greedy, self.config.root)
         return self.model.draw(number, self.tally.proposals, island, parent, mates, rng)
 
     def ask_lessons(self, number: int) -> Question:
@@ -315,8 +318,9 @@ class Search:
     def remember(self, commit: Commit) -> None:
         """Take note of what a recorded proposal was, as `propose` did when it was made."""
         proposal = commit.proposal
-        if proposal.draft:
-            self._proposed.setdefault(proposal.draft, proposal.number)
+        if commit.evaluation is None:
+            return  # what it equals had come before it, if only as what a tuning ended in
+        self._proposed.setdefault(proposal.draft, proposal.number)
         if commit.program is not None:
             self._structures.setdefault(commit.program.structure, -1)
 

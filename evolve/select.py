@@ -8,7 +8,7 @@ from itertools import takewhile
 from evolve.config import Config
 from evolve.programs_db.records import Elite
 
-__all__ = ["choose_mates", "choose_parent", "greedy_share", "key"]
+__all__ = ["choose_mates", "choose_parent", "greedy_share", "key", "root_share"]
 
 _ATTEMPTS = 8
 _LAST = 0.2
@@ -31,6 +31,17 @@ def greedy_share(config: Config, evaluations: int, gained: int) -> float:
     patience = config.patience * evaluations
     waited = min(1.0, (evaluations - gained) / patience) if patience else 0.0
     return config.greedy * (1.0 - (1.0 - _LAST) * waited)
+
+
+def root_share(config: Config, evaluations: int) -> float:
+    """Share of parents that are the seed program: what one step from it leads to is not known after the first gain.
+
+    Args:
+        config: the dials.
+        evaluations: of the run so far.
+    """
+    explored = config.explore / (config.explore + evaluations) if config.explore else 0.0
+    return max(config.root, explored)
 
 
 def choose_parent(

@@ -60,7 +60,7 @@ class Strategy:
         return {**told, "llm": dict(self.llm)} if self.llm else told
 
 
-_ONE: Final = {"islands": 1, "cells": False, "mates": 0, "window": 1}
+_ONE: Final = {"islands": 1, "cells": False, "mates": 0, "window": 1, "explore": 0}
 """One program that is held, and each proposal sees what all before it have come to."""
 
 SHIPPED: Final[Mapping[str, Strategy]] = {

@@ -90,7 +90,7 @@ def test_every_parent_is_the_seed_program_where_that_is_asked(problem_file, tmp_
 
 
 def test_a_brood_has_one_parent_the_best_of_those_before_it(problem_file, tmp_path):
-    config = Config(brood=8, islands=1, cells=False, window=1, mates=0, tune=0)
+    config = Config(brood=8, islands=1, cells=False, window=1, mates=0, explore=0, tune=0)
     search(problem_file(), tmp_path / "a.db", config, proposals=64)
     parents = parents_of(tmp_path / "a.db")
     for start in range(1, 65, 8):
@@ -100,7 +100,7 @@ def test_a_brood_has_one_parent_the_best_of_those_before_it(problem_file, tmp_pa
 
 def test_without_cells_an_island_holds_one_program_and_drifts_among_equals(problem_file, tmp_path):
     flat = {'"error": abs(y - case.hidden)': '"error": float(round(abs(y - case.hidden)))'}
-    config = Config(cells=False, islands=1, window=1, mates=0)
+    config = Config(cells=False, islands=1, window=1, mates=0, explore=0)
     run = search(problem_file(replace=flat), tmp_path / "a.db", config, proposals=80)
     assert run.archive.stats().filled == run.archive.stats().cells == 1
     parents = list(parents_of(tmp_path / "a.db").values())
@@ -113,7 +113,7 @@ def test_without_cells_an_island_holds_one_program_and_drifts_among_equals(probl
 
 
 def test_a_restarted_climber_forgets_what_it_had(problem_file, tmp_path):
-    config = Config(cells=False, islands=1, window=1, mates=0, restart=20, tune=0)
+    config = Config(cells=False, islands=1, window=1, mates=0, explore=0, restart=20, tune=0)
     run = search(problem_file(), tmp_path / "a.db", config, proposals=120)
     seed = run.document["seed_program"]["program"]
     numbers = [number for number, parent in parents_of(tmp_path / "a.db").items() if parent == seed]

@@ -7,7 +7,7 @@ import pytest
 
 from evolve.config import Config
 from evolve.programs_db.records import Elite, Program
-from evolve.select import choose_mates, choose_parent, greedy_share, key
+from evolve.select import choose_mates, choose_parent, greedy_share, key, root_share
 
 ELITES = [Elite(Program(f"p{i}", "", "", "", 1), float(i), (), "", i) for i in range(10)]
 
@@ -41,6 +41,14 @@ def test_without_pressure_every_cell_is_as_likely_and_with_it_the_best_lead():
 def test_a_parent_that_was_used_often_is_used_less():
     tired = draws(Config(uniform=0.0, pressure=0.0, fatigue=1.0), lambda p: 50 if p == "p0" else 0)
     assert tired["p0"] < 0.3 * tired["p1"]
+
+
+def test_the_share_of_the_seed_program_falls_with_evaluations_but_not_below_root():
+    shares = [root_share(Config(explore=200), evaluations) for evaluations in (0, 200, 600, 19_800)]
+    assert shares == pytest.approx([1.0, 0.5, 0.25, 0.01])
+    assert root_share(Config(explore=200, root=0.3), 10**6) == 0.3
+    assert root_share(Config(explore=0), 0) == 0.0
+    assert root_share(Config(explore=0, root=1.0), 0) == 1.0
 
 
 def test_a_greedy_search_takes_the_best():
