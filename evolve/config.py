@@ -100,6 +100,8 @@ class Config:
             wanted: type[Any] = type(getattr(cls(), name))
             try:
                 given[name] = _YES_OR_NO[value] if wanted is bool else wanted(value)
+                if wanted is int and given[name] != float(value):
+                    raise ValueError
             except (TypeError, ValueError, OverflowError, KeyError):
                 takes = "yes or no" if wanted is bool else wanted.__name__
                 raise UsageError(f"config: {name} is {value!r}; it takes {takes}") from None

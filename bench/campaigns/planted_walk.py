@@ -4,6 +4,7 @@ For `controls.py`. The programs differ in digits of one number, so that none is 
 steps they took, so that the true ratio of work is known.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,25 +30,10 @@ def walk(seed):
 
 # EVOLVE-BLOCK-END
 
-BASELINE = """STEPS = {steps}
-
-
-def walk(seed):
-    state, counts, taken = seed, {{}}, 0
-    recent = [0] * 64
-    for step in range(STEPS):
-        state = (state * 1103515245 + 12345) % 2147483648
-        key = (state >> 16) % 97
-        counts[key] = counts.get(key, 0) + 1
-        recent[step % 64] = state
-        taken += 1
-    return [sum(recent) % 1000003 + counts[0], taken]
-"""
-
 
 def program(percent: int) -> str:
     """A program that does so many hundredths of the seed's work."""
-    return BASELINE.format(steps=100 * percent)
+    return f"STEPS = {100 * percent}\n\n\n{inspect.getsource(walk)}"
 
 
 def score(answer: Any, case: Case) -> Mapping[str, float]:

@@ -133,7 +133,7 @@ def _although(one: Question) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.1e}" if value < 0.001 else f"{value:.3f}"
+    return f"{value:.1e}" if value < 0.001 else f"{value:.3g}"
 
 
 def summary(questions: Sequence[Question]) -> list[str]:

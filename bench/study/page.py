@@ -104,7 +104,7 @@ def _tables(questions: Sequence[Mapping[str, Any]], outcome: str) -> list[str]:
                     _interval(one, "median"),
                     _interval(one, "mean"),
                     f"{one['effect']:+.2f}",
-                    *(f"{one[key]:.2g}" for key in ("p", "p_adjusted")),
+                    *(f"{one[key]:.3g}" for key in ("p", "p_adjusted")),
                     told,
                 ]
             )

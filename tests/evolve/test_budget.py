@@ -55,6 +55,9 @@ def test_an_unknown_dial_is_an_error_that_lists_the_dials():
         Config.of({"isles": 3})
     with pytest.raises(UsageError, match="islands is 'many'"):
         Config.of({"islands": "many"})
+    for number in (2.5, "2.5", float("nan")):
+        with pytest.raises(UsageError, match=r"islands is .*; it takes int"):
+            Config.of({"islands": number})
     with pytest.raises(UsageError, match="at least 1"):
         Config(islands=0)
     for word in ("maybe", "", [1]):
