@@ -3,10 +3,10 @@
 Each repetition is a comparison as `evolve bench` makes it, with busy loops beside it: its control row compares a
 program with itself (A/A), its other row a program with one whose work is 1.05 times as much.
 
-    python bench/campaigns/controls.py --load 2 --save controls.jsonl
-    python bench/campaigns/controls.py --table controls.jsonl
+    python bench/campaigns/controls.py --load 2 --save controls.jsonl --write
 
-The file is continued where it ends: one JSON line a comparison, written when it is done.
+The file is continued where it ends: one JSON line a comparison, written when it is done. The seed is the number of the
+first comparison.
 """
 
 import argparse
@@ -15,16 +15,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import report
+
 from evolve.bench.compare.comparing import compare
 from evolve.bench.compare.contenders import title_of
 from evolve.bench.compare.records import Contender, Plan, Report, Row, Rules
-from evolve.fastcore.machine import fingerprint as machine
 from evolve.fingerprint import fingerprint
 from evolve.loader import load
 from evolve.source import text_hash
@@ -54,15 +54,15 @@ def plan_of(problem: Problem, number: int, rules: Rules) -> Plan:
     )
 
 
-def line_of(number: int, report: Report, load: int) -> dict[str, Any]:
+def line_of(number: int, made: Report, load: int) -> dict[str, Any]:
     """What is kept of one comparison."""
-    control, planted = (next(row for row in report.rows if row.is_control is own) for own in (True, False))
+    control, planted = (next(row for row in made.rows if row.is_control is own) for own in (True, False))
     return {
         "number": number,
         "load": load,
-        "rules": dict(report.rules),
-        "seconds": report.seconds,
-        "machine": dict(report.machine),
+        "rules": dict(made.rules),
+        "seconds": made.seconds,
+        "machine": dict(made.machine),
         "control": _kept(control),
         "planted": _kept(planted),
     }
@@ -76,12 +76,12 @@ def _kept(row: Row) -> dict[str, Any]:
 def campaign(options: argparse.Namespace, rules: Rules) -> list[dict[str, Any]]:
     """Run the repetitions that are missing."""
     done = _read(options.save) if options.save and options.save.exists() else []
-    for line in done:
-        if line["load"] != options.load or line["rules"] != asdict(rules):
+    for number, line in enumerate(done, options.seed):
+        if (line["number"], line["load"], line["rules"]) != (number, options.load, asdict(rules)):
             raise SystemExit(f"{options.save} was recorded with other options; continue it with the same")
     problem = load(str(PROBLEM), {})
     with busy_loops(options.load):
-        for number in range(len(done), options.repetitions):
+        for number in range(options.seed + len(done), options.seed + options.repetitions):
             done.append(line_of(number, compare(plan_of(problem, number, rules)), options.load))
             if options.save:
                 with options.save.open("a", encoding="utf-8") as file:
@@ -135,8 +135,8 @@ def counted(lines: Sequence[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-def table(lines: Sequence[dict[str, Any]]) -> str:
-    """The page: counts beside what is asked, and what it took."""
+def told_of(lines: Sequence[dict[str, Any]]) -> tuple[list[tuple[str, object]], list[str]]:
+    """Rows of the section, and which of the things that are asked for were missed."""
     counts, total = counted(lines), len(lines)
     met = {
         "different": counts["different"] * 200 <= ASKED["different"] * total,
@@ -144,55 +144,41 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         "faster": counts["faster"] * 200 >= ASKED["faster"] * total,
     }
     words = {
-        "different": ("a program against itself, called different (before correction)", "at most"),
-        "covered": ("intervals of it that hold 1", "at least"),
-        "faster": ("x1.05, called faster (after correction)", "at least"),
+        "different": f"a program against itself, called different, uncorrected (at most {ASKED['different']} of 200)",
+        "covered": f"intervals of it that hold 1 (at least {ASKED['covered']} of 200)",
+        "faster": f"{FASTER}, called faster after correction (at least {ASKED['faster']} of 200)",
     }
-    rows = [
-        f"| {words[key][0]} | {words[key][1]} {ASKED[key]} of 200 | {counts[key]} of {total}"
-        f"{', met' if met[key] else ', **missed**'} |"
-        for key in ASKED
-    ]
-    first, seconds = lines[0], sorted(line["seconds"] for line in lines)
+    seconds = sorted(line["seconds"] for line in lines)
     ratios = sorted(line["planted"]["ratio"] for line in lines)
-    facts = ", ".join(f"{name} {value}" for name, value in first["machine"].items() if name != "host")
-    return "\n".join(
-        [
-            "| what | asked | found |",
-            "|---|---|---|",
-            *rows,
-            "",
-            f"{first['load']} busy loops beside the comparisons; {first['rules']['pairs']} pairs of "
-            f"{first['rules']['rounds']} runs; {seconds[len(seconds) // 2]:.1f} s a comparison (median; at most "
-            f"{seconds[-1]:.1f} s). Ratio found for x1.05: {ratios[len(ratios) // 2]:.3f} in the median, "
-            f"{ratios[0]:.3f} to {ratios[-1]:.3f}.",
-            "",
-            f"Machine: {facts}.",
-        ]
-    )
+    rows: list[tuple[str, object]] = [
+        ("comparisons", total),
+        *((words[key], counts[key]) for key in ASKED),
+        (f"ratio found for {FASTER}, median", f"{ratios[total // 2]:.3f}"),
+        ("... least and most", f"{ratios[0]:.3f}, {ratios[-1]:.3f}"),
+        ("seconds a comparison, median", seconds[total // 2]),
+        ("... most", seconds[-1]),
+    ]
+    return rows, [f"{words[key]}: {counts[key]} of {total}" for key in ASKED if not met[key]]
 
 
-def main() -> None:
-    """Measure, or render what was measured."""
+def main() -> int:
+    """Measure, and tell."""
     usual = Rules()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = report.parser(__doc__ or "")
+    arguments.add_argument("--repetitions", type=int, default=200)
+    arguments.add_argument("--load", type=int, default=2, help="busy loops beside the comparisons")
+    arguments.add_argument("--pairs", type=int, default=usual.pairs)
+    arguments.add_argument("--rounds", type=int, default=usual.rounds)
+    arguments.add_argument("--save", type=Path, help="keep the comparisons in this file, and continue it")
+    options = arguments.parse_args()
+    rules = Rules(pairs=options.pairs, rounds=options.rounds)
+    rows, missed = told_of(campaign(options, rules))
+    told = (
+        "A program against itself and against one that does 5 % more work, compared as `evolve bench` does it: "
+        f"{rules.pairs} pairs of {rules.rounds} runs. {options.load} busy loops ran beside it."
     )
-    parser.add_argument("--repetitions", type=int, default=200)
-    parser.add_argument("--load", type=int, default=2, help="busy loops beside the comparisons")
-    parser.add_argument("--pairs", type=int, default=usual.pairs)
-    parser.add_argument("--rounds", type=int, default=usual.rounds)
-    parser.add_argument("--save", type=Path, help="keep the comparisons in this file, and continue it")
-    parser.add_argument("--table", type=Path, help="measure nothing; render this file")
-    options = parser.parse_args()
-    began = time.monotonic()
-    if options.table:
-        lines = _read(options.table)
-    else:
-        lines = campaign(options, Rules(pairs=options.pairs, rounds=options.rounds))
-        print(f"{time.monotonic() - began:.0f} s on {machine().get('cpu', 'this machine')}", file=sys.stderr)
-    print(table(lines))
+    return report.conclude("Controls of comparisons", told, rows, missed, options.write)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
