@@ -74,7 +74,7 @@ class Config:
     mates: int = 2
     tune: int = 40
     tune_each: int = 4
-    keep: float = 0.15
+    keep: float = 0.05
     retest: bool = True
 
     def __post_init__(self) -> None:

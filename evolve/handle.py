@@ -91,12 +91,15 @@ class Run:
     def archive(self) -> Archive:
         """Cells and elites, rebuilt from the ledger."""
         with Ledger.read(self.ledger) as book:
-            commits, founders = book.replay(book.fingerprint), book.event_programs()
-            if self.config.get("cells", True):
-                return Archive.replay(
-                    commits, self.objective, self.measures, self.config["islands"], founders
-                )
-            return Archive.replay(commits, self.objective, (), self.config["islands"], founders, drift=True)
+            cells = self.config.get("cells", True)
+            return Archive.replay(
+                book.replay(book.fingerprint),
+                self.objective,
+                self.measures if cells else (),
+                self.config["islands"],
+                founders=book.event_programs(),
+                drift=not cells,
+            )
 
     def best(self) -> Elite | None:
         """The best program ever evaluated: `.objective`, `.program.source`."""
