@@ -34,8 +34,8 @@ class Config:
         ramp: proposals made for each one more that is under way, from four at first up to `window`; 0 for all at once.
         cells: whether the problem's measures make cells; if not, an island holds one program, of equals the latest.
         root: share of parents that are the seed program, whatever else was found.
-        explore: without a model, evaluations after which half of the parents are still the seed program; their share
-            is explore / (explore + evaluations), and at least `root`.
+        explore: evaluations after which half of the parents are still the seed program: their share is explore /
+            (explore + evaluations), and at least `root`. Not with a model, nor where speed is sought.
         brood: proposals in a row whose parent is the best of when the first of them was drawn.
         uniform: share of parents drawn uniformly from the filled cells.
         greedy: share of parents that are as good as the island's best, while it gains.

@@ -120,7 +120,8 @@ class Search:
             return self._given(number, "init", self.init[number - 1])
         rng = key(self.seed, number)
         island = number % self.islands.opened(self.tally.evaluations)
-        root = root_share(self.config, self.tally.evaluations)
+        # Where speed is sought a run has too few evaluations to stay with the seed program for some hundred of them.
+        root = self.config.root if self.problem.speed else root_share(self.config, self.tally.evaluations)
         parent, mates = self._chosen(island, rng, self._greedy(island), root)
         context = Context(
             rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
