@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import evolve
 from evolve.cli import main
 from evolve.programs_db.audit import text_hash
 from evolve.programs_db.claims import Ruling
@@ -41,11 +42,12 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     assert main(["new", str(folder / "mine.py")]) == 0
     ledger = folder / "a.db"
-    words = ["run", folder / "mine.py", "-p", "count=40", "--budget", "200", "--seed", "3"]
+    words = ["run", folder / "mine.py", "-p", "count=40", "--budget", "200", "--seed", "2"]
     assert (
         main([*map(str, [*words, "--set", "islands=2", "--ledger", ledger]), "--workers", "1", "--quiet"])
         == 0
     )
+    assert len(evolve.open_run(ledger).lineage()) > 1, "with this seed nothing is found: take another"
     return ledger
 
 
