@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from evolve.errors import UsageError
+from evolve.fingerprint import fingerprint
 from evolve.loader import load, shipped
+from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.statement import Problem
 
-__all__ = ["problem_of"]
+__all__ = ["problem_of", "problem_unchanged"]
 
 
 def problem_of(book: Ledger) -> Problem:
@@ -28,3 +30,20 @@ def problem_of(book: Ledger) -> Problem:
     problem = load(f"{path}:{about['factory']}", about["parameters"])
     book.expect(problem.name, problem.parameters)
     return replace(problem, block=about["seed_program"])
+
+
+def problem_unchanged(book: Ledger) -> tuple[Problem, str]:
+    """The problem of a ledger, whose scores still stand, and its fingerprint.
+
+    Raises:
+        LedgerMismatch: it has changed, so that scores of now cannot be compared with those of the ledger.
+        UsageError: as for `problem_of`.
+    """
+    problem = problem_of(book)
+    mark = fingerprint(problem)
+    if mark != book.fingerprint:
+        raise LedgerMismatch(
+            f"{book.path}: problem {problem.name!r} or a library has changed since its scores were made; "
+            f"`evolve rescore {book.path.name}` evaluates its programs again"
+        )
+    return problem, mark

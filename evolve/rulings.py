@@ -5,11 +5,9 @@ from pathlib import Path
 
 from evolve.errors import EvolveError
 from evolve.evaluator import Evaluator
-from evolve.fingerprint import fingerprint
 from evolve.options import Options
-from evolve.origin import problem_of
+from evolve.origin import problem_unchanged
 from evolve.programs_db.claims import Ruling
-from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.programs_db.lineage import top
 from evolve.programs_db.reading import Reading
@@ -73,12 +71,7 @@ def rule(
     """
     options = options or Options()
     with Ledger.open(ledger) as book:
-        problem = problem_of(book)
-        if fingerprint(problem) != book.fingerprint:
-            raise LedgerMismatch(
-                f"{book.path}: problem {problem.name!r} or a library has changed since its scores were made; "
-                f"`evolve rescore {book.path.name}` evaluates its programs again"
-            )
+        problem, _ = problem_unchanged(book)
         program = program or best_of(book)
         said = [one for one in book.rulings(program) if one.fingerprint == book.fingerprint]
         rows = book.query(

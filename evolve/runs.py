@@ -35,9 +35,8 @@ from evolve.mutators.llm import ModelMutator
 from evolve.mutators.simulated import Simulated, SimulatedModel
 from evolve.mutators.syntactic import SyntacticMutator
 from evolve.options import Options, how_of
-from evolve.origin import problem_of
+from evolve.origin import problem_of, problem_unchanged
 from evolve.programs_db.claims import Ruling
-from evolve.programs_db.errors import LedgerMismatch
 from evolve.programs_db.ledger import Ledger
 from evolve.restoring import Restored, restore, restore_models
 from evolve.search import Pending, Search
@@ -166,13 +165,7 @@ def resume(ledger: str | Path, **how: Any) -> Run:
     """
     _not_while_loading()
     with Ledger.open(ledger) as book:
-        problem = problem_of(book)
-        mark = fingerprint(problem)
-        if mark != book.fingerprint:
-            raise LedgerMismatch(
-                f"{book.path}: problem {problem.name!r} or a library has changed since, so its scores cannot be "
-                f"compared with new ones; `evolve rescore {book.path.name}` evaluates its programs again"
-            )
+        problem, mark = problem_unchanged(book)
         budget, options = how_of(how, book)
         if "simulated" in book.run:
             budget = Simulated.of(book.run["simulated"]).budget(budget)

@@ -120,9 +120,7 @@ class Search:
             return self._given(number, "init", self.init[number - 1])
         rng = key(self.seed, number)
         island = number % self.islands.opened(self.tally.evaluations)
-        # Where speed is sought a run has too few evaluations to stay with the seed program for some hundred of them.
-        root = self.config.root if self.problem.speed else root_share(self.config, self.tally.evaluations)
-        parent, mates = self._chosen(island, rng, self._greedy(island), root)
+        parent, mates = self._chosen(island, rng, self._greedy(island), self._root())
         context = Context(
             rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
         )
@@ -141,6 +139,11 @@ class Search:
 
     def _greedy(self, island: int) -> float:
         return greedy_share(self.config, self.tally.evaluations, self.islands.gained(island))
+
+    def _root(self) -> float:
+        """Share of parents that are the seed program, without a model."""
+        # Where speed is sought a run has too few evaluations to stay with the seed program for some hundred of them.
+        return self.config.root if self.problem.speed else root_share(self.config, self.tally.evaluations)
 
     def _chosen(
         self, island: int, rng: random.Random, greedy: float, root: float

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from evolve.cli import main
+
 # What a test may lack in CI: another version of Python, another processor, rights that even root may not have.
 _EXCUSED = ("Python", "argparse", "x86-64", "comprehensions", "root")
 
@@ -75,6 +77,18 @@ def small(k: float = 3.0) -> Problem:
     )
 """,
 }
+
+
+@pytest.fixture
+def cli(capsys):
+    """cli("show", path) -> (exit code, stdout, stderr)."""
+
+    def call(*words):
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
 
 
 @pytest.fixture

@@ -10,18 +10,17 @@ first comparison.
 """
 
 import argparse
-import contextlib
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import report
 
+from evolve.bench.busy import busy_loops
 from evolve.bench.compare.comparing import compare
 from evolve.bench.compare.contenders import title_of
 from evolve.bench.compare.records import Contender, Plan, Report, Row, Rules
@@ -111,18 +110,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
         kept.append(text)
     path.write_text("".join(kept), encoding="utf-8")
     return found
-
-
-@contextlib.contextmanager
-def busy_loops(count: int) -> Iterator[None]:
-    """Keep so many processes busy beside the comparisons."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def counted(lines: Sequence[dict[str, Any]]) -> dict[str, int]:

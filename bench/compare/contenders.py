@@ -10,11 +10,9 @@ from pathlib import Path
 
 from evolve.bench.compare.records import Contender, Plan, Rules
 from evolve.errors import UsageError
-from evolve.fingerprint import fingerprint
 from evolve.handle import Run
 from evolve.named import named
-from evolve.origin import problem_of
-from evolve.programs_db.errors import LedgerMismatch
+from evolve.origin import problem_unchanged
 from evolve.programs_db.ledger import Ledger
 from evolve.rulings import best_of
 from evolve.source import text_hash
@@ -60,13 +58,7 @@ def planned(ledger: str | Path, wanted: Wanted) -> Plan:
         UsageError, LedgerError: a program or a baseline that is not there, or the ledger cannot be read.
     """
     with Ledger.read(ledger) as book:
-        problem = problem_of(book)
-        mark = fingerprint(problem)
-        if mark != book.fingerprint:
-            raise LedgerMismatch(
-                f"{book.path}: problem {problem.name!r} or a library has changed since its scores were made; "
-                f"`evolve rescore {book.path.name}` evaluates its programs again"
-            )
+        problem, mark = problem_unchanged(book)
         found = list(_elites(book, wanted))
     reference = _reference(problem, wanted.reference)
     seed_program = _contender(SEED, problem.block)

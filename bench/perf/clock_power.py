@@ -17,7 +17,6 @@ import datetime
 import json
 import re
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from evolve.bench.busy import busy_loops
 from evolve.fastcore import wire
 from evolve.fastcore.limits import Limits
 from evolve.fastcore.machine import fingerprint
@@ -194,18 +194,6 @@ def campaign(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any
                 wrong = sum(line["verdict"] == "slower" for line in races)
                 print(f"{name}: {len(races)} races, faster {right}, slower {wrong}", file=sys.stderr)
     return kept
-
-
-@contextlib.contextmanager
-def busy_loops(count: int) -> Iterator[None]:
-    """Keep so many processes busy beside the races."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def table(campaigns: Sequence[dict[str, Any]]) -> list[str]:

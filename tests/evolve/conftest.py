@@ -5,18 +5,6 @@ import pytest
 from evolve.cli import main
 
 
-@pytest.fixture
-def cli(capsys):
-    """cli("show", path) -> (exit code, stdout, stderr)."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A folder with a problem from `evolve new`, and a short run of it."""

@@ -10,17 +10,6 @@ from rich.console import Console
 from evolve.bench.compare.records import Gate
 from evolve.bench.compare.saving import save
 from evolve.bench.compare.telling import tell
-from evolve.cli import main
-
-
-@pytest.fixture
-def cli(capsys):
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def told(report, width=100, before=None):

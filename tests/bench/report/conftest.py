@@ -24,18 +24,6 @@ HOSTILE = (
 )
 
 
-@pytest.fixture
-def cli(capsys):
-    """cli("report", path) -> (exit code, stdout, stderr)."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
 @pytest.fixture(scope="session")
 def found(tmp_path_factory):
     """The ledger of a short run of a new problem, made by the command line."""
