@@ -259,7 +259,7 @@ def recorded(ledger):
 @pytest.mark.slow
 def test_kills_lose_nothing_that_was_recorded_and_change_nothing_that_comes(problem_file, tmp_path):
     path, ledger = problem_file(), tmp_path / "killed.db"
-    proposals = 1500 * KILLS
+    proposals = 700 * KILLS
     rng = random.Random(11)
     before, kills = [], 0
     while kills < KILLS:

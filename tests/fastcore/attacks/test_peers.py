@@ -51,22 +51,37 @@ def {entry}(*args): return pickle.dumps(_Payload())
 }
 
 
+# An attack meets the same walls where there is less to do.
+SMALL = {
+    "attention_cell": {"budget": "tiny"},
+    "csr_spmm": {"size": 100},
+    "small_sort": {"m": 4_000},
+    "topk": {"n": 40_000},
+    "tsp_guide": {"maps": 2},
+}
+
+
+def judged(host, name, cheat):
+    return host.judge(name, program(host, name, cheat), parameters=SMALL.get(name, {}))
+
+
 @functools.cache
 def honest(host, name):
     """What the seed is worth, run the same way."""
-    return host.judge(name, program(host, name, "\ndef {entry}(*args): return _honest(*args)\n"))
+    return judged(host, name, "\ndef {entry}(*args): return _honest(*args)\n")
 
 
 def program(host, name, cheat):
     problem = host.ask("problem", name)
-    # What is no expression is run in the jail, and an own name for the seed's entry is none.
-    return problem["block"] + HELP.format(**problem) + cheat.format(**problem)
+    # What is no expression is run in the jail, and an own name for the seed's entry is none. Compiling takes seconds.
+    block = problem["block"].replace("@numba.njit\n", "")
+    return block + HELP.format(**problem) + cheat.format(**problem)
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
 @pytest.mark.parametrize("cheat", HONEST)
 def test_55_56_64_66_patches_and_walks_change_no_score(host, name, cheat):
-    said = host.judge(name, program(host, name, HONEST[cheat]))
+    said = judged(host, name, HONEST[cheat])
     assert said["status"] == honest(host, name)["status"] == "ok", said
     assert said["isolation"] == "strict"
     assert measured(said) == measured(honest(host, name))
@@ -75,13 +90,13 @@ def test_55_56_64_66_patches_and_walks_change_no_score(host, name, cheat):
 @pytest.mark.parametrize("name", sorted(shipped()))
 @pytest.mark.parametrize("cheat", LIES)
 def test_59_60_lies_are_statuses_or_worth_what_they_are(host, name, cheat):
-    said = host.judge(name, program(host, name, LIES[cheat]))
+    said = judged(host, name, LIES[cheat])
     if said["status"] == "ok":
         # Only a table may hold what is not finite: NaN means never. Then it is worth what a table of nevers is.
         assert cheat == "NaN"
         assert host.ask("problem", name)["form"] == "table"
         never = LIES[cheat].replace("'nan'", "'-inf'")
-        assert measured(said) == measured(host.judge(name, program(host, name, never)))
+        assert measured(said) == measured(judged(host, name, never))
     else:
         assert said["status"] in ("rejected", "error", "unscorable"), said
         assert said["objective"] is None
