@@ -32,18 +32,17 @@ def problem_of(book: Ledger) -> Problem:
     return replace(problem, block=about["seed_program"])
 
 
-def problem_unchanged(book: Ledger) -> tuple[Problem, str]:
-    """The problem of a ledger, whose scores still stand, and its fingerprint.
+def problem_unchanged(book: Ledger) -> Problem:
+    """The problem of a ledger, whose scores still stand: its fingerprint is that of the ledger.
 
     Raises:
         LedgerMismatch: it has changed, so that scores of now cannot be compared with those of the ledger.
         UsageError: as for `problem_of`.
     """
     problem = problem_of(book)
-    mark = fingerprint(problem)
-    if mark != book.fingerprint:
+    if fingerprint(problem) != book.fingerprint:
         raise LedgerMismatch(
             f"{book.path}: problem {problem.name!r} or a library has changed since its scores were made; "
             f"`evolve rescore {book.path.name}` evaluates its programs again"
         )
-    return problem, mark
+    return problem

@@ -71,7 +71,7 @@ def rule(
     """
     options = options or Options()
     with Ledger.open(ledger) as book:
-        problem, _ = problem_unchanged(book)
+        problem = problem_unchanged(book)
         program = program or best_of(book)
         said = [one for one in book.rulings(program) if one.fingerprint == book.fingerprint]
         rows = book.query(

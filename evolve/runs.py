@@ -165,7 +165,7 @@ def resume(ledger: str | Path, **how: Any) -> Run:
     """
     _not_while_loading()
     with Ledger.open(ledger) as book:
-        problem, mark = problem_unchanged(book)
+        problem = problem_unchanged(book)
         budget, options = how_of(how, book)
         if "simulated" in book.run:
             budget = Simulated.of(book.run["simulated"]).budget(budget)
@@ -173,7 +173,7 @@ def resume(ledger: str | Path, **how: Any) -> Run:
         options = as_last(book, options) if asks else replace(options, llm=None)
         with asked(options, Dials.of(book.run["llm"]) if asks else None) as (asking, _):
             session = _How(budget, options, asking)
-            return _session(_Session(problem, book, _search(problem, book.run), mark, session))
+            return _session(_Session(problem, book, _search(problem, book.run), book.fingerprint, session))
 
 
 def rescore(ledger: str | Path, **how: Any) -> int:

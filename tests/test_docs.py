@@ -48,9 +48,8 @@ def test_python_in_the_documentation_runs(text, tmp_path, monkeypatch):
             assert server.counts.answered > 0
         return
     if "Speed(" in text:
-        text = re.sub(
-            r"\b(\d+)0_000\b", r"\1_000", text
-        )  # batches a tenth as large: sixty races take their time
+        # Batches a tenth as large: sixty races take their time.
+        text = re.sub(r"\b(\d+)0_000\b", r"\1_000", text)
     path = tmp_path / name[1]
     path.write_text(text, encoding="utf-8")
     run = evolve.run(str(path), proposals=60, ledger=tmp_path / "a.db", workers=1)

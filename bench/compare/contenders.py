@@ -58,7 +58,7 @@ def planned(ledger: str | Path, wanted: Wanted) -> Plan:
         UsageError, LedgerError: a program or a baseline that is not there, or the ledger cannot be read.
     """
     with Ledger.read(ledger) as book:
-        problem, mark = problem_unchanged(book)
+        problem, mark = problem_unchanged(book), book.fingerprint
         found = list(_elites(book, wanted))
     reference = _reference(problem, wanted.reference)
     seed_program = _contender(SEED, problem.block)

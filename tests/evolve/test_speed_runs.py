@@ -80,9 +80,8 @@ def _resumed_is_the_fold_of_what_was_recorded(path, ledger, best):
 
 
 def test_check_and_eval_speak_of_ratios(cli, timed_file, tmp_path):
-    path = timed_file(
-        {"rng.random(4_000)": "rng.random(4)"}
-    )  # 0.2 ms a run: what a call costs hides a difference
+    # 0.2 ms a run: what a call costs hides a difference.
+    path = timed_file({"rng.random(4_000)": "rng.random(4)"})
     code, out, _ = cli("check", path, "--json")
     assert code == 0
     checks = {check["name"]: check for check in json.loads(out)["checks"]}
