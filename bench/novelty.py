@@ -120,7 +120,7 @@ class Watched(Archive):
         self.evaluations += commit.proposal.evaluations
         if commit.proposal.number:
             self.staleness.append(commit.proposal.staleness)
-        elite = self._elite(commit)
+        elite = self.elite_of(commit)
         status = super().commit(commit)
         if elite is not None and status is not None and status.outcome != "kept-out":
             self.entered.append((self.evaluations, elite))

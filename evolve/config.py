@@ -37,17 +37,17 @@ class Config:
         explore: evaluations after which half of the parents are still the seed program: their share is explore /
             (explore + evaluations), and at least `root`. Not with a model, nor where speed is sought.
         brood: proposals in a row whose parent is the best of when the first of them was drawn.
-        uniform: share of parents drawn uniformly from the filled cells.
-        greedy: share of parents that are as good as the island's best, while it gains.
+        uniform: share of the other parents that is drawn uniformly from the filled cells.
+        greedy: share of parents that are the island's incumbent, the latest program as good as its best, while
+            it gains.
         patience: share of all evaluations so far, without a gain of the island, over which `greedy` falls to a fifth; 0
-            is never.
+            is never. After such a wait of all islands that are open one more is opened; 0 opens all at the start.
         pressure: how strongly rank counts among the other parents; 0 is uniform.
         fatigue: how fast a parent's weight falls with its uses; 0 is never.
         reset: evaluations after which the worse half of the islands starts again from the better half's best.
         fresh: how many of the islands that start again do so from the seed program, the worst ones first.
         restart: evaluations without a gain after which an island starts again from the seed program; 0 is never.
-        migrate: evaluations after which each island offers its best to its neighbour. Without a model, islands are
-            opened one by one, one each time.
+        migrate: evaluations after which each island offers its best to its neighbour.
         mates: other elites handed to a mutator, for crossover.
         tune: most evaluations spent on the constants of one fresh structure; 0 for no tuning.
         tune_each: evaluations spent a constant.
@@ -57,10 +57,10 @@ class Config:
 
     islands: int = 4
     window: int = 32
-    ramp: int = 8
+    ramp: int = 32
     cells: bool = True
     root: float = 0.0
-    explore: int = 200
+    explore: int = 100
     brood: int = 1
     uniform: float = 0.1
     greedy: float = 0.95

@@ -18,21 +18,21 @@ class Islands:
     Args:
         archive: whose islands they are.
         config: the dials.
-        staged: whether they are opened one by one: a search of few evaluations is not spread thin, and one that goes
-            on starts again elsewhere.
+        staged: whether they are opened one by one, each when those that are open gain no more: a search that is
+            short or getting on is not spread thin, and one that is stuck starts again elsewhere.
     """
 
     def __init__(self, archive: Archive, config: Config, staged: bool) -> None:
         self.archive = archive
         self.config = config
-        self._staged = staged
-        # An island that opens has had no time to gain: it waits from then on.
-        self._gained = [island * config.migrate if staged else 0 for island in range(config.islands)]
+        # Of those that are open, and of each: evaluations of the run when it was opened, or started again.
+        self._since = [0] * (1 if staged and config.patience else config.islands)
+        self._gained = [0] * config.islands
 
-    def opened(self, evaluations: int) -> int:
-        """How many are open after so many evaluations: those from 0 on."""
-        count = self.config.islands
-        return min(count, 1 + evaluations // self.config.migrate) if self._staged else count
+    @property
+    def opened(self) -> int:
+        """How many are open: those from 0 on."""
+        return len(self._since)
 
     def gained(self, island: int) -> int:
         """Evaluations of the run when an island last bettered its best, was opened, or started again."""
@@ -43,10 +43,17 @@ class Islands:
         self._gained[island] = evaluations
 
     def moved(self, events: Sequence[Event], evaluations: int) -> None:
-        """Events have moved the archive."""
+        """The events of a commit have moved the archive; one more island is opened if those that are open are stuck."""
         for event in events:
             if event.kind == "reset":
-                self._gained[event.island] = evaluations
+                self._since[event.island] = self._gained[event.island] = evaluations
+        if self.opened == self.config.islands:
+            return
+        waited = evaluations - max(self._gained[: self.opened])
+        if evaluations >= self.opened * self.config.migrate and waited >= self.config.patience * evaluations:
+            # It has had no time to gain: it waits from now on.
+            self._gained[self.opened] = evaluations
+            self._since.append(evaluations)
 
     def events(self, before: int, after: int, commit: Commit) -> list[Event]:
         """Founders of the other islands at the start; then resets and migrations by number of evaluations.
@@ -60,19 +67,22 @@ class Islands:
             founder = () if commit.program is None else (commit.program.id,)
             others = (island for island in range(self.config.islands) if island != commit.proposal.island)
             return [Event("migration", island, founder) for island in others]
-        count = self.opened(before)
+        count = self.opened
         if count > 1 and before // self.config.reset != after // self.config.reset:
             return self._resets(count)
         if count > 1 and before // self.config.migrate != after // self.config.migrate:
-            return self._migrations(count)
+            return self._migrations(count, after)
         return self._restart(commit.proposal.island, after)
 
-    def _migrations(self, count: int) -> list[Event]:
-        """The best of each goes to its neighbour as well."""
-        bests = [self.archive.best(island) for island in range(count)]
+    def _migrations(self, count: int, evaluations: int) -> list[Event]:
+        """The best of each goes to its neighbour as well, unless that is young: it would be one more of the same."""
+        grown = [evaluations - since >= self.config.migrate for since in self._since]
+        bests = [
+            (island, self.archive.best(island)) for island in range(count) if grown[(island + 1) % count]
+        ]
         return [
             Event("migration", (island + 1) % count, (best.program.id,))
-            for island, best in enumerate(bests)
+            for island, best in bests
             if best is not None
         ]
 

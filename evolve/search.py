@@ -19,9 +19,10 @@ from evolve.mutators.bandit import reward_of
 from evolve.mutators.base import Context, Draft, Mutator
 from evolve.mutators.llm import ModelMutator, Question
 from evolve.mutators.screening import Screening, tuning_budget
+from evolve.parents import Parents
 from evolve.programs_db.archive import AddStatus, Archive
-from evolve.programs_db.records import Commit, Elite, Evaluation, Program, Proposal, Status
-from evolve.select import choose_mates, choose_parent, greedy_share, key, root_share
+from evolve.programs_db.records import Commit, Elite, Evaluation, Event, Program, Proposal, Status
+from evolve.select import choose_mates, key
 from evolve.source import SourceError, depth_of, program_of
 from evolve.statement import STRUCTURAL, Problem
 
@@ -103,12 +104,13 @@ class Search:
         measures = problem.measures if config.cells else ()
         self.archive = Archive(problem.objective, measures, config.islands, drift=not config.cells)
         self.islands = Islands(self.archive, config, staged=model is None)
+        greedy = None if model is None else model.dials.greedy
+        self.parents = Parents(self.archive, self.islands, config, problem.speed is not None, greedy)
         self.screening = Screening(problem.objective, config.keep)
         self.tally = Tally()
         self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
         self._programs: dict[int, str] = {}  # number -> program, for those a duplicate may point at
         self._structures: dict[str, int] = {}  # structure -> commits before it was known
-        self._brood: list[Elite | None] = [None] * config.islands  # whose turn it is to be the parent
 
     # -- proposing -------------------------------------------------------------------------------------------
 
@@ -119,8 +121,8 @@ class Search:
         if number <= len(self.init):
             return self._given(number, "init", self.init[number - 1])
         rng = key(self.seed, number)
-        island = number % self.islands.opened(self.tally.evaluations)
-        parent, mates = self._chosen(island, rng, self._greedy(island), self._root())
+        island = number % self.islands.opened
+        parent, mates = self._chosen(island, rng)
         context = Context(
             rng, parent.program, tuple(mate.program for mate in mates), self._proposed.__contains__
         )
@@ -137,29 +139,10 @@ class Search:
         )
         return self._pending(proposal, draft, self.standing())
 
-    def _greedy(self, island: int) -> float:
-        return greedy_share(self.config, self.tally.evaluations, self.islands.gained(island))
-
-    def _root(self) -> float:
-        """Share of parents that are the seed program, without a model."""
-        # Where speed is sought a run has too few evaluations to stay with the seed program for some hundred of them.
-        return self.config.root if self.problem.speed else root_share(self.config, self.tally.evaluations)
-
-    def _chosen(
-        self, island: int, rng: random.Random, greedy: float, root: float
-    ) -> tuple[Elite, tuple[Elite, ...]]:
-        """A parent and its mates; a share `root` of the parents is the seed program."""
-        elites = self.archive.elites(island)
-        parent = self._settled(island, rng, root) or choose_parent(
-            elites, lambda program: self.archive.uses(island, program), rng, self.config, greedy
-        )
-        return parent, choose_mates(elites, parent, rng, self.config.mates)
-
-    def _settled(self, island: int, rng: random.Random, root: float) -> Elite | None:
-        """The parent, where it is not chosen among the elites."""
-        if root and rng.random() < root:
-            return self.archive.first
-        return self._brood[island] if self.config.brood > 1 else None
+    def _chosen(self, island: int, rng: random.Random) -> tuple[Elite, tuple[Elite, ...]]:
+        """A parent and its mates."""
+        parent = self.parents.choose(island, self.tally.evaluations, rng)
+        return parent, choose_mates(self.archive.elites(island), parent, rng, self.config.mates)
 
     def ask(self, number: int) -> Question:
         """Decide what a model is asked for proposal `number` and those after it; changes nothing.
@@ -172,7 +155,7 @@ class Search:
         rng = key(self.seed, number)
         # By chance and not by number: with n samples a request, numbers of requests share their residues.
         island = rng.randrange(self.config.islands)
-        parent, mates = self._chosen(island, rng, self.model.dials.greedy, self.config.root)
+        parent, mates = self._chosen(island, rng)
         return self.model.draw(number, self.tally.proposals, island, parent, mates, rng)
 
     def ask_lessons(self, number: int) -> Question:
@@ -305,19 +288,22 @@ class Search:
         """Take a finished proposal: grow the archive, decide on events, give credit. Returns it with events."""
         before = self.tally.evaluations
         self._absorb(commit)
-        events = tuple(self.islands.events(before, self.tally.evaluations, commit))
-        self.archive.move(events)
-        self.islands.moved(events, self.tally.evaluations)
-        return replace(commit, events=events) if events else commit
+        events = self.islands.events(before, self.tally.evaluations, commit)
+        self._move(commit, events)
+        return replace(commit, events=tuple(events)) if events else commit
 
     def replay(self, commit: Commit) -> None:
         """Take a recorded commit, events included; what a rescore has failed since moves no more."""
         if self.model is None:
             self.remember(commit)
         self._absorb(commit)
-        events = [event for event in commit.events if self.archive.knows(event)]
+        self._move(commit, [event for event in commit.events if self.archive.knows(event)])
+
+    def _move(self, commit: Commit, events: Sequence[Event]) -> None:
+        """Let the events of a commit that was absorbed move what they move."""
         self.archive.move(events)
         self.islands.moved(events, self.tally.evaluations)
+        self.parents.note(commit, events, self.tally.proposals)
 
     def remember(self, commit: Commit) -> None:
         """Take note of what a recorded proposal was, as `propose` did when it was made."""
@@ -337,8 +323,6 @@ class Search:
         now = self.archive.best(proposal.island)
         if now is not None and (own is None or self.problem.objective.better(now.objective, own.objective)):
             self.islands.note(proposal.island, self.tally.evaluations)
-        if self.config.brood > 1 and self.tally.proposals % self.config.brood == 1:
-            self._brood = [self.archive.best(island) for island in range(self.config.islands)]
         if evaluation is not None and program is not None:
             self.tally.statuses[evaluation.status.value] += 1
             self._programs[proposal.number] = program.id

@@ -142,7 +142,7 @@ class Archive:
         for commit in commits:
             program = commit.program
             if program is not None and (founders is None or program.id in founders):
-                elite = archive._elite(commit)
+                elite = archive.elite_of(commit)
                 if elite is not None:
                     archive._kept.setdefault(program.id, elite)
             # A rescore may have failed since what an event names: such an event moves no more.
@@ -190,7 +190,7 @@ class Archive:
             ValueError: the evaluation lacks a measure, the program is missing, or an event is not understood.
         """
         proposal = commit.proposal
-        elite = self._elite(commit)
+        elite = self.elite_of(commit)
         if proposal.parents:
             uses = self._islands[proposal.island].uses
             for parent in proposal.parents:
@@ -248,7 +248,12 @@ class Archive:
                     return elite
         return self._first if self._first is not None and self._first.program.id == program else None
 
-    def _elite(self, commit: Commit) -> Elite | None:
+    def elite_of(self, commit: Commit) -> Elite | None:
+        """What a commit offers; None without an `ok` evaluation.
+
+        Raises:
+            ValueError: the evaluation lacks a measure, or the program is missing.
+        """
         evaluation, number = commit.evaluation, commit.proposal.number
         if evaluation is None or evaluation.objective is None:
             return None
@@ -277,7 +282,7 @@ class Archive:
 
     def would_enter(self, commit: Commit) -> bool:
         """Whether the commit's program would become an elite of its island; nothing changes."""
-        elite = self._elite(commit)
+        elite = self.elite_of(commit)
         if elite is None:
             return False
         incumbent = self._islands[commit.proposal.island].cells.get(self._cell(elite.measures))

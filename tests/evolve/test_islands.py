@@ -1,5 +1,7 @@
 """Islands: which are open, when they gained, and what moves between them."""
 
+from dataclasses import replace
+
 import pytest
 
 from evolve.config import Config
@@ -23,23 +25,44 @@ def commit(number, island=0):
     )
 
 
-def islands(config=EVERY, staged=True, values=()):
-    """Islands of an archive in which each of `values` is the best of the island at its place."""
+def islands(config=EVERY, staged=True, values=(), opened=()):
+    """Islands of an archive in which each of `values` is the best of the island at its place.
+
+    `opened` has, for each that is open beside the first, after how many evaluations it was.
+    """
     archive = Archive(HIGH, (), config.islands)
     archive.add(0, Elite(program(0), 0.0, (), "", 0))
     for island, value in enumerate(values):
         archive.add(island, Elite(program(value), float(value), (), "", value))
-    return Islands(archive, config, staged)
+    made = Islands(archive, config, staged)
+    for evaluations in opened:
+        made.moved([], evaluations)
+    return made
 
 
-def test_islands_are_opened_one_by_one_where_no_model_is_asked():
-    assert [islands().opened(evaluations) for evaluations in (0, 99, 100, 250, 10**6)] == [1, 1, 2, 3, 3]
-    assert islands(staged=False).opened(0) == 3
+def test_an_island_is_opened_where_those_that_are_open_gain_no_more_and_none_was_opened_lately():
+    one = islands(replace(EVERY, migrate=1000, patience=0.25))
+    one.moved([], 999)
+    assert one.opened == 1
+    one.note(0, 999)
+    one.moved([], 1331)
+    assert one.opened == 1
+    one.moved([], 1332)
+    assert (one.opened, one.gained(1)) == (2, 1332)  # which has not waited yet
+    one.moved([], 1999)
+    assert one.opened == 2
+    one.note(0, 1999)  # it is enough that one of them gains
+    one.moved([], 2665)
+    assert one.opened == 2
+    one.moved([], 2666)
+    one.moved([], 10**9)
+    assert one.opened == 3
 
 
-def test_an_island_that_opens_has_not_waited_yet():
-    assert [islands().gained(island) for island in range(3)] == [0, 100, 200]
-    assert [islands(staged=False).gained(island) for island in range(3)] == [0, 0, 0]
+@pytest.mark.parametrize(("config", "staged"), [(EVERY, False), (replace(EVERY, patience=0.0), True)])
+def test_with_a_model_and_without_patience_all_are_open_from_the_start(config, staged):
+    one = islands(config, staged)
+    assert (one.opened, [one.gained(island) for island in range(3)]) == (3, [0, 0, 0])
 
 
 def test_the_seed_program_founds_every_island():
@@ -48,22 +71,29 @@ def test_the_seed_program_founds_every_island():
 
 
 def test_open_islands_alone_offer_their_best_to_their_neighbours():
-    one = islands(values=(5, 6, 7))
-    assert one.events(99, 101, commit(8)) == []
-    assert one.events(199, 200, commit(8)) == [
+    assert islands(values=(5, 6, 7)).events(399, 400, commit(8)) == []
+    one = islands(values=(5, 6, 7), opened=(150,))
+    assert one.events(399, 400, commit(8)) == [
         Event("migration", 1, ("b2:5",)),
         Event("migration", 0, ("b2:6",)),
     ]
-    assert [event.island for event in one.events(399, 400, commit(8))] == [1, 2, 0]
     assert one.events(401, 402, commit(8)) == []
 
 
+def test_a_young_island_is_left_alone():
+    one = islands(values=(5, 6, 7), opened=(150, 650))
+    assert [event.island for event in one.events(699, 700, commit(8))] == [1, 0]
+    assert [event.island for event in one.events(799, 800, commit(8))] == [1, 2, 0]
+    one.moved([Event("reset", 1, ("b2:0",))], 850)
+    assert [event.island for event in one.events(899, 900, commit(8))] == [2, 0]
+
+
 def test_the_worse_half_starts_again_and_its_wait_with_it():
-    one = islands(values=(5, 9, 7))
+    one = islands(values=(5, 9, 7), opened=(150, 650))
     events = one.events(999, 1000, commit(8))
     assert events == [Event("reset", 0, ("b2:0",))]
     one.moved(events, 1000)
-    assert [one.gained(island) for island in range(3)] == [1000, 100, 200]
+    assert [one.gained(island) for island in range(3)] == [1000, 150, 650]
 
 
 @pytest.mark.parametrize(("waited", "restarts"), [(49, False), (50, True)])

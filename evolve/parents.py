@@ -1,0 +1,99 @@
+"""Who is changed next: an island's incumbent, another of its elites, or the seed program.
+
+Knows when islands gained; does not know what is proposed, nor what moves between islands. A fold over commits.
+"""
+
+import random
+from collections.abc import Sequence
+
+from evolve.config import Config
+from evolve.islands import Islands
+from evolve.programs_db.archive import Archive
+from evolve.programs_db.records import Commit, Elite, Event
+from evolve.select import choose_parent, greedy_share, root_share
+
+__all__ = ["Parents"]
+
+
+class Parents:
+    """Chooses the parents of a search.
+
+    The incumbent of an island is the latest program that is as good as the best of its elites: where scores are few
+    and coarse, a step that loses nothing leads on (neutral drift), though it may fill no cell. One that acts as the
+    incumbent does, on every case, follows it only if it is no larger. Without cells it is the one program that is held.
+
+    Args:
+        archive: whose elites they are.
+        islands: that tell how long each has gained nothing.
+        config: the dials.
+        speed: whether speed is sought. A run has too few evaluations then to stay with the seed program for some
+            hundred of them.
+        greedy: share of parents that are as good as the best, where a model is asked: it does not fall, and the seed
+            program is no more than `config.root` of the parents.
+    """
+
+    def __init__(
+        self, archive: Archive, islands: Islands, config: Config, speed: bool, greedy: float | None = None
+    ) -> None:
+        self.archive = archive
+        self.islands = islands
+        self.config = config
+        self._speed = speed
+        self._greedy = greedy
+        self._incumbents: list[Elite | None] = [None] * config.islands
+        self._brood: list[Elite | None] = [None] * config.islands
+
+    def choose(self, island: int, evaluations: int, rng: random.Random) -> Elite:
+        """The parent of a proposal that is drawn now.
+
+        Args:
+            island: one that has elites.
+            evaluations: of the run so far.
+            rng: of this proposal.
+        """
+        config, first = self.config, self.archive.first
+        fixed = self._speed or self._greedy is not None
+        root = config.root if fixed else root_share(config, evaluations)
+        if root and first is not None and rng.random() < root:
+            return first
+        if config.brood > 1 and (told := self._brood[island]) is not None:
+            return told
+        greedy = self._greedy
+        if greedy is None:
+            incumbent = self._incumbents[island] if config.cells else None
+            if incumbent is not None and rng.random() < greedy_share(
+                config, evaluations, self.islands.gained(island)
+            ):
+                return incumbent
+            greedy = 0.0
+        elites = self.archive.elites(island)
+        return choose_parent(elites, lambda program: self.archive.uses(island, program), rng, config, greedy)
+
+    def note(self, commit: Commit, events: Sequence[Event], proposals: int) -> None:
+        """The archive has taken a commit and its events.
+
+        Args:
+            commit: what was committed.
+            events: that have moved the archive with it.
+            proposals: how many were committed, this one included.
+        """
+        elite, island = self.archive.elite_of(commit), commit.proposal.island
+        if elite is not None and self._follows(elite, self._incumbents[island]):
+            self._incumbents[island] = elite
+        for event in events:
+            best, incumbent = self.archive.best(event.island), self._incumbents[event.island]
+            if event.kind == "reset":
+                incumbent = None
+            if best is not None and (incumbent is None or self._better(best, incumbent)):
+                self._incumbents[event.island] = best
+        if self.config.brood > 1 and proposals % self.config.brood == 1:
+            self._brood = [self.archive.best(island) for island in range(self.config.islands)]
+
+    def _follows(self, elite: Elite, incumbent: Elite | None) -> bool:
+        """Whether it takes the place of an incumbent: a drift among programs that act the same would only grow them."""
+        if incumbent is None or elite.objective != incumbent.objective:
+            return incumbent is None or self._better(elite, incumbent)
+        return elite.behaviour != incumbent.behaviour or elite.program.nodes <= incumbent.program.nodes
+
+    def _better(self, elite: Elite, other: Elite) -> bool:
+        return self.archive.objective.better(elite.objective, other.objective)
