@@ -32,13 +32,17 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `-n`, the tests of a file share a process and its fixtures, and those of the real vLLM share one server."""
+    """With `-n`, the tests of a file share a process and its fixtures, and those of the real vLLM share one server.
+
+    But for those of `evolve serve`, which start their own: most of a start is one core's work.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return "vllm" if file.startswith("tests/llm/real/") else file
+            real = file.startswith("tests/llm/real/") and not file.endswith("_command.py")
+            return "vllm" if real else file
 
     return ByFile(config, log)
 

@@ -164,18 +164,6 @@ class Server:
             "traceback": judged.traceback,
         }
 
-    def problem(self, name: str) -> dict[str, Any]:
-        """What a test has to know of a problem to attack it."""
-        found = load(name)
-        return {
-            "block": found.block,
-            "entry": found.entry,
-            "form": found.form,
-            "timed": found.speed is not None,
-            "objective": found.objective.name,
-            "inputs": [case.inputs for case in found.cases],
-        }
-
     def shipped(self) -> list[str]:
         return list(shipped())
 

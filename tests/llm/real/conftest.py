@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from evolve.llm.client import HttpClient, Patience
+from evolve.llm.records import Message, Request
 from evolve.serving.keeper import Care, Stage
 from evolve.serving.plan import Plan
 from evolve.serving.supervisor import Supervisor
@@ -24,6 +25,12 @@ ADAPTER = "tuned"
 EXTRA = ("--served-model-name", MODEL)
 CARE = Care(start=400.0, beat=0.5, silence=120.0, pause=0.1, longest=1.0)
 PATIENT = Patience(seconds=400.0, pause=0.1, longest=1.0, interval=0.5)
+
+
+def ask(text, tokens=800):
+    """A request for so many tokens."""
+    long = {"min_tokens": tokens, "ignore_eos": True}
+    return Request((Message("user", text),), "s", "", tokens, sampling=long, deadline=300.0)
 
 
 class RealVllm:
