@@ -41,13 +41,14 @@ class Config:
         greedy: share of parents that are the island's incumbent, the latest program as good as its best, while
             it gains.
         patience: share of all evaluations so far, without a gain of the island, over which `greedy` falls to a fifth; 0
-            is never. After such a wait of all islands that are open one more is opened; 0 opens all at the start.
+            is never. After such a wait of all islands that are open, and `migrate` evaluations after the last, one
+            more is opened: 1 opens no other, 0 and a model all from the start.
         pressure: how strongly rank counts among the other parents; 0 is uniform.
         fatigue: how fast a parent's weight falls with its uses; 0 is never.
         reset: evaluations after which the worse half of the islands starts again from the better half's best.
         fresh: how many of the islands that start again do so from the seed program, the worst ones first.
         restart: evaluations without a gain after which an island starts again from the seed program; 0 is never.
-        migrate: evaluations after which each island offers its best to its neighbour.
+        migrate: evaluations after which each island offers its best to its neighbour, if that has not just begun.
         mates: other elites handed to a mutator, for crossover.
         tune: most evaluations spent on the constants of one fresh structure; 0 for no tuning.
         tune_each: evaluations spent a constant.
@@ -81,7 +82,7 @@ class Config:
         for name, low in _LOWEST.items():
             if not getattr(self, name) >= low:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; at least {low}")
-        for name in ("root", "uniform", "greedy", "keep"):
+        for name in ("root", "uniform", "greedy", "keep", "patience"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; a share between 0 and 1")
 

@@ -25,14 +25,16 @@ class Islands:
     def __init__(self, archive: Archive, config: Config, staged: bool) -> None:
         self.archive = archive
         self.config = config
-        # Of those that are open, and of each: evaluations of the run when it was opened, or started again.
-        self._since = [0] * (1 if staged and config.patience else config.islands)
+        self._open = 1 if staged and config.patience else config.islands
+        self._opened = 0  # evaluations of the run when the last of them was opened
         self._gained = [0] * config.islands
+        # In which period of migration each was opened or started again.
+        self._since = [-1] * config.islands
 
     @property
     def opened(self) -> int:
         """How many are open: those from 0 on."""
-        return len(self._since)
+        return self._open
 
     def gained(self, island: int) -> int:
         """Evaluations of the run when an island last bettered its best, was opened, or started again."""
@@ -42,18 +44,37 @@ class Islands:
         """An island has bettered its best."""
         self._gained[island] = evaluations
 
-    def moved(self, events: Sequence[Event], evaluations: int) -> None:
-        """The events of a commit have moved the archive; one more island is opened if those that are open are stuck."""
+    def moved(self, commit: Commit, events: Sequence[Event], evaluations: int) -> None:
+        """A commit and its events have moved the archive; one more island is opened if those that are open are stuck.
+
+        Args:
+            commit: of the run.
+            events: that the archive has taken with it.
+            evaluations: of the run, those of the commit included.
+        """
         for event in events:
             if event.kind == "reset":
-                self._since[event.island] = self._gained[event.island] = evaluations
-        if self.opened == self.config.islands:
-            return
-        waited = evaluations - max(self._gained[: self.opened])
-        if evaluations >= self.opened * self.config.migrate and waited >= self.config.patience * evaluations:
-            # It has had no time to gain: it waits from now on.
-            self._gained[self.opened] = evaluations
-            self._since.append(evaluations)
+                self._begin(event.island, evaluations)
+        # Where a record is scored anew, other islands may gain than did; what was tried there then was open.
+        while self._open <= commit.proposal.island:
+            self._begin(self._open, evaluations)
+            self._open += 1
+        if self._open < self.config.islands and self._stuck(evaluations):
+            self._begin(self._open, evaluations)
+            self._open += 1
+            self._opened = evaluations
+
+    def _begin(self, island: int, evaluations: int) -> None:
+        """An island begins, or begins again: it has had no time to gain, and waits from now on."""
+        self._gained[island] = evaluations
+        self._since[island] = evaluations // self.config.migrate
+
+    def _stuck(self, evaluations: int) -> bool:
+        """Whether no open island has gained for long, and none was opened lately."""
+        waited = evaluations - max(self._gained[: self._open])
+        return (
+            evaluations - self._opened >= self.config.migrate and waited >= self.config.patience * evaluations
+        )
 
     def events(self, before: int, after: int, commit: Commit) -> list[Event]:
         """Founders of the other islands at the start; then resets and migrations by number of evaluations.
@@ -75,15 +96,16 @@ class Islands:
         return self._restart(commit.proposal.island, after)
 
     def _migrations(self, count: int, evaluations: int) -> list[Event]:
-        """The best of each goes to its neighbour as well, unless that is young: it would be one more of the same."""
-        grown = [evaluations - since >= self.config.migrate for since in self._since]
-        bests = [
-            (island, self.archive.best(island)) for island in range(count) if grown[(island + 1) % count]
-        ]
+        """The best of each goes to its neighbour as well.
+
+        Not the first time after that has begun: it would be one more of the same.
+        """
+        grown = [evaluations // self.config.migrate - since > 1 for since in self._since]
+        bests = [(island, self.archive.best(island)) for island in range(count)]
         return [
             Event("migration", (island + 1) % count, (best.program.id,))
             for island, best in bests
-            if best is not None
+            if best is not None and grown[(island + 1) % count]
         ]
 
     def _resets(self, count: int) -> list[Event]:

@@ -11,6 +11,7 @@ from evolve.islands import Islands
 from evolve.programs_db.archive import Archive
 from evolve.programs_db.records import Commit, Elite, Event
 from evolve.select import choose_parent, greedy_share, root_share
+from evolve.statement import Problem
 
 __all__ = ["Parents"]
 
@@ -20,65 +21,63 @@ class Parents:
 
     The incumbent of an island is the latest program that is as good as the best of its elites: where scores are few
     and coarse, a step that loses nothing leads on (neutral drift), though it may fill no cell. One that acts as the
-    incumbent does, on every case, follows it only if it is no larger. Without cells it is the one program that is held.
+    incumbent does, with the same scores on every case, follows it only if it is no larger. Where the objective is
+    random or a time, as good is only chance: of equals the first stays. Without cells an island holds one program.
 
     Args:
+        problem: what is searched for.
         archive: whose elites they are.
         islands: that tell how long each has gained nothing.
         config: the dials.
-        speed: whether speed is sought. A run has too few evaluations then to stay with the seed program for some
-            hundred of them.
-        greedy: share of parents that are as good as the best, where a model is asked: it does not fall, and the seed
-            program is no more than `config.root` of the parents.
     """
 
-    def __init__(
-        self, archive: Archive, islands: Islands, config: Config, speed: bool, greedy: float | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, archive: Archive, islands: Islands, config: Config) -> None:
         self.archive = archive
         self.islands = islands
         self.config = config
-        self._speed = speed
-        self._greedy = greedy
+        # A run for speed has too few evaluations to stay with the seed program for some hundred of them.
+        self._explores = problem.speed is None
+        self._drifts = problem.speed is None and problem.repeats == 1
         self._incumbents: list[Elite | None] = [None] * config.islands
         self._brood: list[Elite | None] = [None] * config.islands
 
-    def choose(self, island: int, evaluations: int, rng: random.Random) -> Elite:
+    def choose(self, island: int, evaluations: int, rng: random.Random, greedy: float | None = None) -> Elite:
         """The parent of a proposal that is drawn now.
 
         Args:
             island: one that has elites.
             evaluations: of the run so far.
             rng: of this proposal.
+            greedy: where a model is asked, share of parents that are as good as the best, any of these; the seed
+                program is no more than `config.root` of them then.
         """
         config, first = self.config, self.archive.first
-        fixed = self._speed or self._greedy is not None
-        root = config.root if fixed else root_share(config, evaluations)
+        explores = self._explores and greedy is None
+        root = root_share(config, evaluations) if explores else config.root
         if root and first is not None and rng.random() < root:
             return first
         if config.brood > 1 and (told := self._brood[island]) is not None:
             return told
-        greedy = self._greedy
         if greedy is None:
             incumbent = self._incumbents[island] if config.cells else None
-            if incumbent is not None and rng.random() < greedy_share(
-                config, evaluations, self.islands.gained(island)
-            ):
+            share = greedy_share(config, evaluations, self.islands.gained(island))
+            if incumbent is not None and rng.random() < share:
                 return incumbent
             greedy = 0.0
         elites = self.archive.elites(island)
         return choose_parent(elites, lambda program: self.archive.uses(island, program), rng, config, greedy)
 
-    def note(self, commit: Commit, events: Sequence[Event], proposals: int) -> None:
+    def note(self, commit: Commit, offered: bool, events: Sequence[Event], proposals: int) -> None:
         """The archive has taken a commit and its events.
 
         Args:
             commit: what was committed.
+            offered: whether its program was offered to the elites of its island.
             events: that have moved the archive with it.
             proposals: how many were committed, this one included.
         """
         elite, island = self.archive.elite_of(commit), commit.proposal.island
-        if elite is not None and self._follows(elite, self._incumbents[island]):
+        if offered and elite is not None and self._follows(elite, self._incumbents[island]):
             self._incumbents[island] = elite
         for event in events:
             best, incumbent = self.archive.best(event.island), self._incumbents[event.island]
@@ -93,7 +92,8 @@ class Parents:
         """Whether it takes the place of an incumbent: a drift among programs that act the same would only grow them."""
         if incumbent is None or elite.objective != incumbent.objective:
             return incumbent is None or self._better(elite, incumbent)
-        return elite.behaviour != incumbent.behaviour or elite.program.nodes <= incumbent.program.nodes
+        acts_otherwise = elite.behaviour != incumbent.behaviour
+        return self._drifts and (acts_otherwise or elite.program.nodes <= incumbent.program.nodes)
 
     def _better(self, elite: Elite, other: Elite) -> bool:
         return self.archive.objective.better(elite.objective, other.objective)

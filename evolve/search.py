@@ -104,8 +104,7 @@ class Search:
         measures = problem.measures if config.cells else ()
         self.archive = Archive(problem.objective, measures, config.islands, drift=not config.cells)
         self.islands = Islands(self.archive, config, staged=model is None)
-        greedy = None if model is None else model.dials.greedy
-        self.parents = Parents(self.archive, self.islands, config, problem.speed is not None, greedy)
+        self.parents = Parents(problem, self.archive, self.islands, config)
         self.screening = Screening(problem.objective, config.keep)
         self.tally = Tally()
         self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
@@ -139,9 +138,11 @@ class Search:
         )
         return self._pending(proposal, draft, self.standing())
 
-    def _chosen(self, island: int, rng: random.Random) -> tuple[Elite, tuple[Elite, ...]]:
-        """A parent and its mates."""
-        parent = self.parents.choose(island, self.tally.evaluations, rng)
+    def _chosen(
+        self, island: int, rng: random.Random, greedy: float | None = None
+    ) -> tuple[Elite, tuple[Elite, ...]]:
+        """A parent and its mates; `greedy` as for `Parents.choose`."""
+        parent = self.parents.choose(island, self.tally.evaluations, rng, greedy)
         return parent, choose_mates(self.archive.elites(island), parent, rng, self.config.mates)
 
     def ask(self, number: int) -> Question:
@@ -154,8 +155,8 @@ class Search:
         assert self.model is not None
         rng = key(self.seed, number)
         # By chance and not by number: with n samples a request, numbers of requests share their residues.
-        island = rng.randrange(self.config.islands)
-        parent, mates = self._chosen(island, rng)
+        island = rng.randrange(self.islands.opened)
+        parent, mates = self._chosen(island, rng, self.model.dials.greedy)
         return self.model.draw(number, self.tally.proposals, island, parent, mates, rng)
 
     def ask_lessons(self, number: int) -> Question:
@@ -192,12 +193,12 @@ class Search:
 
     def given_up(self, number: int, draft: Draft, standing: Standing) -> Pending:
         """A number for which nothing could be asked."""
-        island = number % self.config.islands
+        island = number % self.islands.opened
         proposal = Proposal(number, island, ModelMutator.name, operator=draft.operator, error=draft.error)
         return self._pending(proposal, draft, standing)
 
     def _given(self, number: int, mutator: str, source: str) -> Pending:
-        island = number % self.config.islands
+        island = number % self.islands.opened
         try:
             program = program_of(source, self.problem.entry)
         except SourceError as error:
@@ -287,23 +288,23 @@ class Search:
     def commit(self, commit: Commit) -> Commit:
         """Take a finished proposal: grow the archive, decide on events, give credit. Returns it with events."""
         before = self.tally.evaluations
-        self._absorb(commit)
+        added = self._absorb(commit)
         events = self.islands.events(before, self.tally.evaluations, commit)
-        self._move(commit, events)
+        self._move(commit, added, events)
         return replace(commit, events=tuple(events)) if events else commit
 
     def replay(self, commit: Commit) -> None:
         """Take a recorded commit, events included; what a rescore has failed since moves no more."""
         if self.model is None:
             self.remember(commit)
-        self._absorb(commit)
-        self._move(commit, [event for event in commit.events if self.archive.knows(event)])
+        added = self._absorb(commit)
+        self._move(commit, added, [event for event in commit.events if self.archive.knows(event)])
 
-    def _move(self, commit: Commit, events: Sequence[Event]) -> None:
+    def _move(self, commit: Commit, added: AddStatus | None, events: Sequence[Event]) -> None:
         """Let the events of a commit that was absorbed move what they move."""
         self.archive.move(events)
-        self.islands.moved(events, self.tally.evaluations)
-        self.parents.note(commit, events, self.tally.proposals)
+        self.islands.moved(commit, events, self.tally.evaluations)
+        self.parents.note(commit, added is not None, events, self.tally.proposals)
 
     def remember(self, commit: Commit) -> None:
         """Take note of what a recorded proposal was, as `propose` did when it was made."""
@@ -314,7 +315,7 @@ class Search:
         if commit.program is not None:
             self._structures.setdefault(commit.program.structure, -1)
 
-    def _absorb(self, commit: Commit) -> None:
+    def _absorb(self, commit: Commit) -> AddStatus | None:
         proposal, evaluation, program = commit.proposal, commit.evaluation, commit.program
         self.tally.proposals += 1
         self.tally.evaluations += proposal.evaluations
@@ -342,6 +343,7 @@ class Search:
             self.mutator.credit(proposal.operator, reward, proposal.evaluations)
         if self.model is not None:
             self.model.note(commit, added, self.archive, reward)
+        return added
 
     def _reward(self, proposal: Proposal, added: AddStatus | None, best: Elite | None) -> float:
         """Worth of a commit for the operator that made it: its rank on its island; all of it for a new best."""

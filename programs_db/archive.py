@@ -112,6 +112,8 @@ class Archive:
         self._first: Elite | None = None
         self._best: Elite | None = None
         self._kept: dict[str, Elite] = {}
+        self._commits = 0
+        self._begun = [0] * islands  # commits that there were when each was last reset
 
     @classmethod
     def replay(
@@ -184,7 +186,8 @@ class Archive:
         """Take in one commit: its parents' uses, its evaluation if it is `ok`, its events in order.
 
         Returns:
-            What became of its program; None if it has no `ok` evaluation.
+            What became of its program; None if it has no `ok` evaluation, or was drawn before its island was reset
+            and is not the best so far: it would bring back what the reset did away with.
 
         Raises:
             ValueError: the evaluation lacks a measure, the program is missing, or an event is not understood.
@@ -195,6 +198,11 @@ class Archive:
             uses = self._islands[proposal.island].uses
             for parent in proposal.parents:
                 uses[parent] = uses.get(parent, 0) + 1
+        drawn = self._commits - proposal.staleness
+        self._commits += 1
+        late = drawn < self._begun[proposal.island]
+        if elite is not None and late and self._best is not None:
+            elite = elite if self.objective.better(elite.objective, self._best.objective) else None
         status = None if elite is None else self.add(proposal.island, elite)
         if commit.events:
             self.move(commit.events)
@@ -236,6 +244,7 @@ class Archive:
             offered.append(elite)
         if event.kind == "reset":
             self._islands[event.island] = _Island()
+            self._begun[event.island] = self._commits
         for elite in offered:
             self.add(event.island, elite)
 

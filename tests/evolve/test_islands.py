@@ -36,27 +36,35 @@ def islands(config=EVERY, staged=True, values=(), opened=()):
         archive.add(island, Elite(program(value), float(value), (), "", value))
     made = Islands(archive, config, staged)
     for evaluations in opened:
-        made.moved([], evaluations)
+        made.moved(commit(8), [], evaluations)
     return made
 
 
 def test_an_island_is_opened_where_those_that_are_open_gain_no_more_and_none_was_opened_lately():
     one = islands(replace(EVERY, migrate=1000, patience=0.25))
-    one.moved([], 999)
-    assert one.opened == 1
-    one.note(0, 999)
-    one.moved([], 1331)
-    assert one.opened == 1
-    one.moved([], 1332)
-    assert (one.opened, one.gained(1)) == (2, 1332)  # which has not waited yet
-    one.moved([], 1999)
-    assert one.opened == 2
-    one.note(0, 1999)  # it is enough that one of them gains
-    one.moved([], 2665)
-    assert one.opened == 2
-    one.moved([], 2666)
-    one.moved([], 10**9)
-    assert one.opened == 3
+
+    def opened(evaluations, gains=None):
+        if gains is not None:
+            one.note(gains, evaluations)
+        one.moved(commit(8), [], evaluations)
+        return one.opened
+
+    assert opened(999) == 1
+    assert opened(1200, gains=0) == 1
+    assert opened(1599) == 1
+    assert opened(1600) == 2
+    assert one.gained(1) == 1600  # which has not waited yet
+    assert opened(2599) == 2
+    assert opened(2600, gains=0) == 2  # it is enough that one of them gains
+    assert opened(3466) == 2
+    assert opened(3467) == 3
+    assert opened(10**9) == 3
+
+
+def test_an_island_in_which_something_was_tried_is_open():
+    one = islands()
+    one.moved(commit(8, island=1), [Event("reset", 2, ("b2:0",))], 7)
+    assert (one.opened, [one.gained(island) for island in range(3)]) == (2, [0, 7, 7])
 
 
 @pytest.mark.parametrize(("config", "staged"), [(EVERY, False), (replace(EVERY, patience=0.0), True)])
@@ -73,26 +81,34 @@ def test_the_seed_program_founds_every_island():
 def test_open_islands_alone_offer_their_best_to_their_neighbours():
     assert islands(values=(5, 6, 7)).events(399, 400, commit(8)) == []
     one = islands(values=(5, 6, 7), opened=(150,))
-    assert one.events(399, 400, commit(8)) == [
+    assert one.events(299, 300, commit(8)) == [
         Event("migration", 1, ("b2:5",)),
         Event("migration", 0, ("b2:6",)),
     ]
-    assert one.events(401, 402, commit(8)) == []
+    assert one.events(301, 302, commit(8)) == []
+    everywhere = islands(staged=False, values=(5, 6, 7))
+    assert [event.island for event in everywhere.events(99, 100, commit(8))] == [1, 2, 0]
 
 
-def test_a_young_island_is_left_alone():
+@pytest.mark.parametrize("overshoot", [0, 41])
+def test_an_island_that_has_begun_lately_is_left_alone_once(overshoot):
     one = islands(values=(5, 6, 7), opened=(150, 650))
-    assert [event.island for event in one.events(699, 700, commit(8))] == [1, 0]
-    assert [event.island for event in one.events(799, 800, commit(8))] == [1, 2, 0]
-    one.moved([Event("reset", 1, ("b2:0",))], 850)
-    assert [event.island for event in one.events(899, 900, commit(8))] == [2, 0]
+
+    def sent(evaluations):
+        return [event.island for event in one.events(evaluations - 1, evaluations + overshoot, commit(8))]
+
+    assert sent(700) == [1, 0]
+    assert sent(800) == [1, 2, 0]
+    one.moved(commit(8), [Event("reset", 1, ("b2:0",))], 800 + overshoot)
+    assert sent(900) == [2, 0]
+    assert sent(1100) == [1, 2, 0]
 
 
 def test_the_worse_half_starts_again_and_its_wait_with_it():
     one = islands(values=(5, 9, 7), opened=(150, 650))
     events = one.events(999, 1000, commit(8))
     assert events == [Event("reset", 0, ("b2:0",))]
-    one.moved(events, 1000)
+    one.moved(commit(8), events, 1000)
     assert [one.gained(island) for island in range(3)] == [1000, 150, 650]
 
 

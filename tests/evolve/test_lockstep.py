@@ -129,3 +129,32 @@ def test_a_search_without_cells_is_resumed_exactly(problem_file, tmp_path):
     search(path, tmp_path / "parts.db", config, proposals=31)
     parts = evolve.resume(tmp_path / "parts.db", proposals=90, verify=False)
     assert parts.document["content_hash"] == whole
+
+
+def test_a_search_that_opens_and_resets_islands_is_resumed_exactly_wherever_it_was_cut(
+    problem_file, tmp_path
+):
+    flat = {'"error": abs(y - case.hidden)': '"error": float(round(abs(y - case.hidden)))'}
+    path = problem_file(replace=flat)
+    config = Config(
+        islands=3, migrate=20, reset=50, patience=0.1, restart=60, window=8, ramp=2, root=0.1, tune=8
+    )
+    whole = search(path, tmp_path / "whole.db", config, proposals=120).document["content_hash"]
+    words = "SELECT DISTINCT kind, island FROM events WHERE proposal > 0"
+    assert {kind for kind, _ in rows(tmp_path / "whole.db", words)} == {"reset", "migration"}
+    assert rows(tmp_path / "whole.db", "SELECT max(island) FROM proposals") == [(2,)]
+    for cut in (23, 77):
+        search(path, tmp_path / f"{cut}.db", config, proposals=cut)
+        parts = evolve.resume(tmp_path / f"{cut}.db", proposals=120, verify=False)
+        assert parts.document["content_hash"] == whole
+
+
+def test_a_program_that_is_given_is_a_parent_however_short_the_search(problem_file, tmp_path):
+    better = "def guess(x):\n    return x + 2.5\n"
+    config = Config(explore=0, tune=0)
+    given = [better, better.replace("2.5", "2")]
+    search(problem_file(), tmp_path / "a.db", config, proposals=40, init=given)
+    [(first,), _] = rows(
+        tmp_path / "a.db", "SELECT program FROM proposals WHERE mutator = 'init' ORDER BY number"
+    )
+    assert first in parents_of(tmp_path / "a.db").values()

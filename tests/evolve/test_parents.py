@@ -1,6 +1,8 @@
 """Parents: the seed program at first, the incumbent while an island gains, the other elites while it does not."""
 
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,16 +24,18 @@ from evolve.select import key
 
 HIGH = Objective("value", "max")
 PLACE = Measure("place", 0.0, 10.0, bins=10)
+SPEED = object()
 CONFIG = Config(islands=2, explore=0, pressure=0.0, fatigue=0.0, patience=0.25)
 
 
 class Run:
     """An archive of cells, its islands and parents, and commits to it."""
 
-    def __init__(self, config=CONFIG, speed=False, greedy=None):
+    def __init__(self, config=CONFIG, speed=None, repeats=1):
         self.archive = Archive(HIGH, [PLACE], config.islands)
-        self.islands = Islands(self.archive, config, staged=greedy is None)
-        self.parents = Parents(self.archive, self.islands, config, speed, greedy)
+        self.islands = Islands(self.archive, config, staged=True)
+        problem = SimpleNamespace(speed=speed, repeats=repeats)
+        self.parents = Parents(problem, self.archive, self.islands, config)
         self.number = -1
 
     def commit(self, value, place, island=0, events=(), behaviour="", nodes=1):
@@ -47,13 +51,14 @@ class Run:
         )
         self.archive.commit(commit)
         self.archive.move(events)
-        self.parents.note(commit, events, self.number + 1)
+        self.parents.note(commit, value is not None, events, self.number + 1)
 
-    def drawn(self, evaluations, island=0, count=2000):
+    def drawn(self, evaluations, island=0, count=2000, greedy=None):
         """How often each program is the parent."""
-        return Counter(
-            self.parents.choose(island, evaluations, key(7, number)).program.id for number in range(count)
+        parents = (
+            self.parents.choose(island, evaluations, key(7, number), greedy) for number in range(count)
         )
+        return Counter(parent.program.id for parent in parents)
 
 
 def test_the_incumbent_is_the_latest_program_as_good_as_the_best_though_it_fills_no_cell():
@@ -105,24 +110,34 @@ def test_the_share_of_the_seed_program_falls_with_evaluations(evaluations, share
 
 
 def test_where_speed_is_sought_or_a_model_asked_the_seed_program_has_its_share_of_config_alone():
-    for run in (Run(Config(explore=100, greedy=1.0), speed=True), Run(Config(explore=100), greedy=1.0)):
+    for speed, root, share in ((SPEED, 0.0, 0.0), (SPEED, 0.3, 0.3), (None, 0.0, 0.0), (None, 0.3, 0.3)):
+        run = Run(Config(explore=100, greedy=1.0, root=root), speed)
         run.commit(1.0, 1.0)
         run.commit(2.0, 2.0)
-        assert run.drawn(0)["b2:0"] == 0
-    run = Run(Config(root=0.3, greedy=1.0), speed=True)
-    run.commit(1.0, 1.0)
-    run.commit(2.0, 2.0)
-    assert run.drawn(0)["b2:0"] == pytest.approx(600, abs=80)
+        drawn = run.drawn(0, greedy=None if speed else 1.0)
+        assert drawn["b2:0"] == pytest.approx(2000 * share, abs=80 if share else 0)
 
 
-def test_a_model_is_shown_elites_and_its_greed_does_not_wane():
-    run = Run(CONFIG, greedy=1.0)
+def test_a_model_is_shown_elites_as_greedily_as_it_asks_and_its_greed_does_not_wane():
+    run = Run(replace(CONFIG, greedy=0.0))
     run.commit(2.0, 1.0)
     run.commit(2.0, 1.0)  # as good, and kept out
     run.commit(2.0, 5.0)
-    drawn = run.drawn(10**6)
+    run.commit(1.0, 9.0)
+    drawn = run.drawn(10**6, greedy=1.0)
     assert set(drawn) == {"b2:0", "b2:2"}
     assert min(drawn.values()) > 800
+    assert run.drawn(10**6, greedy=0.4)["b2:3"] == pytest.approx(2000 * 0.6 / 3, abs=80)
+
+
+@pytest.mark.parametrize(("speed", "repeats"), [(SPEED, 1), (None, 3)])
+def test_where_scores_are_partly_chance_the_first_of_equals_stays(speed, repeats):
+    run = Run(Config(islands=1, explore=0, greedy=1.0), speed, repeats)
+    run.commit(2.0, 1.0, behaviour="one")
+    run.commit(2.0, 1.0, behaviour="two")
+    assert run.drawn(0, count=20) == {"b2:0": 20}
+    run.commit(3.0, 1.0)
+    assert run.drawn(0, count=20) == {"b2:2": 20}
 
 
 def test_a_migrant_becomes_the_incumbent_only_if_it_is_better_and_a_reset_founds_another():

@@ -214,6 +214,25 @@ def test_the_best_ever_outlives_the_reset_of_its_island():
     assert archive.stats().best.program.id == "b2:poor"
 
 
+def test_what_was_drawn_before_a_reset_does_not_bring_back_what_went_unless_it_is_the_best_so_far():
+    archive = Archive(Objective("x", "max"), [], 1)
+    outcomes = []
+    for number, (objective, staleness, reset) in enumerate(
+        [(1.0, 0, False), (7.0, 0, False), (5.0, 0, True), (6.0, 1, False), (8.0, 2, False), (7.5, 0, False)]
+    ):
+        name = program(f"p{number}")
+        events = (Event("reset", 0, ("b2:p0",)),) if reset else ()
+        commit = Commit(
+            Proposal(number, 0, "x", program=name.id, staleness=staleness),
+            name,
+            Evaluation(name.id, Status.OK, objective=objective),
+            events=events,
+        )
+        outcomes.append(getattr(archive.commit(commit), "outcome", None))
+    assert outcomes == ["new", "improved", "kept-out", None, "improved", "kept-out"]
+    assert archive.best().program.id == "b2:p4"
+
+
 def test_two_islands_may_be_reset_at_once_with_each_others_elites():
     archive = Archive(Objective("x", "max"), [], 2)
     a, b = program("a"), program("b")
