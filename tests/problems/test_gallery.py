@@ -27,7 +27,7 @@ def found(suite, tmp_path_factory):
     """Two problems with two short runs each, of which one has found nothing, and one that cannot be loaded."""
     folder = tmp_path_factory.mktemp("suite")
     rows = []
-    for name, proposals in (("capset", 150), ("sorting_network", 1)):
+    for name, proposals in (("capset", 300), ("sorting_network", 1)):
         for seed in (0, 1):
             evolve.run(name, seed=seed, proposals=proposals, ledger=folder / f"{name}-{seed}.db", workers=1)
         courses = tuple(suite.runs.course_of(folder / f"{name}-{seed}.db", seed) for seed in (0, 1))
