@@ -39,7 +39,7 @@ class Config:
         brood: proposals in a row whose parent is the best of when the first of them was drawn.
         uniform: share of the other parents that is drawn uniformly from the filled cells.
         greedy: share of parents that are the island's incumbent, the latest program as good as its best, while
-            it gains.
+            it gains. Where a model is asked, its own dial says.
         patience: share of all evaluations so far, without a gain of the island, over which `greedy` falls to a fifth; 0
             is never. After such a wait of all islands that are open, and `migrate` evaluations after the last, one
             more is opened: 1 opens no other, 0 and a model all from the start.
