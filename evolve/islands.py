@@ -101,10 +101,10 @@ class Islands:
         Not the first time after that has begun: it would be one more of the same.
         """
         grown = [evaluations // self.config.migrate - since > 1 for since in self._since]
-        bests = [(island, self.archive.best(island)) for island in range(count)]
+        bests = [self.archive.best(island) for island in range(count)]
         return [
             Event("migration", (island + 1) % count, (best.program.id,))
-            for island, best in bests
+            for island, best in enumerate(bests)
             if best is not None and grown[(island + 1) % count]
         ]
 

@@ -76,8 +76,8 @@ class Parents:
             events: that have moved the archive with it.
             proposals: how many were committed, this one included.
         """
-        elite, island = self.archive.elite_of(commit), commit.proposal.island
-        if offered and elite is not None and self._follows(elite, self._incumbents[island]):
+        elite, island = self.archive.elite_of(commit) if offered else None, commit.proposal.island
+        if elite is not None and self._follows(elite, self._incumbents[island]):
             self._incumbents[island] = elite
         for event in events:
             best, incumbent = self.archive.best(event.island), self._incumbents[event.island]
