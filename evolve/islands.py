@@ -25,8 +25,8 @@ class Islands:
     def __init__(self, archive: Archive, config: Config, staged: bool) -> None:
         self.archive = archive
         self.config = config
-        self._open = 1 if staged and config.patience else config.islands
-        self._opened = 0  # evaluations of the run when the last of them was opened
+        self._count = 1 if staged and config.patience else config.islands
+        self._last = 0  # evaluations of the run when the last of them was opened
         self._gained = [0] * config.islands
         # In which period of migration each was opened or started again.
         self._since = [-1] * config.islands
@@ -34,7 +34,7 @@ class Islands:
     @property
     def opened(self) -> int:
         """How many are open: those from 0 on."""
-        return self._open
+        return self._count
 
     def gained(self, island: int) -> int:
         """Evaluations of the run when an island last bettered its best, was opened, or started again."""
@@ -56,13 +56,16 @@ class Islands:
             if event.kind == "reset":
                 self._begin(event.island, evaluations)
         # Where a record is scored anew, other islands may gain than did; what was tried there then was open.
-        while self._open <= commit.proposal.island:
-            self._begin(self._open, evaluations)
-            self._open += 1
-        if self._open < self.config.islands and self._stuck(evaluations):
-            self._begin(self._open, evaluations)
-            self._open += 1
-            self._opened = evaluations
+        while self._count <= commit.proposal.island:
+            self._open(evaluations)
+        if self._count < self.config.islands and self._stuck(evaluations):
+            self._open(evaluations)
+
+    def _open(self, evaluations: int) -> None:
+        """One more island is open."""
+        self._begin(self._count, evaluations)
+        self._count += 1
+        self._last = evaluations
 
     def _begin(self, island: int, evaluations: int) -> None:
         """An island begins, or begins again: it has had no time to gain, and waits from now on."""
@@ -71,9 +74,9 @@ class Islands:
 
     def _stuck(self, evaluations: int) -> bool:
         """Whether no open island has gained for long, and none was opened lately."""
-        waited = evaluations - max(self._gained[: self._open])
+        waited = evaluations - max(self._gained[: self._count])
         return (
-            evaluations - self._opened >= self.config.migrate and waited >= self.config.patience * evaluations
+            evaluations - self._last >= self.config.migrate and waited >= self.config.patience * evaluations
         )
 
     def events(self, before: int, after: int, commit: Commit) -> list[Event]:

@@ -193,20 +193,24 @@ class Archive:
             ValueError: the evaluation lacks a measure, the program is missing, or an event is not understood.
         """
         proposal = commit.proposal
-        elite = self.elite_of(commit)
+        elite = self._offered(commit)
         if proposal.parents:
             uses = self._islands[proposal.island].uses
             for parent in proposal.parents:
                 uses[parent] = uses.get(parent, 0) + 1
-        drawn = self._commits - proposal.staleness
         self._commits += 1
-        late = drawn < self._begun[proposal.island]
-        if elite is not None and late and self._best is not None:
-            elite = elite if self.objective.better(elite.objective, self._best.objective) else None
         status = None if elite is None else self.add(proposal.island, elite)
         if commit.events:
             self.move(commit.events)
         return status
+
+    def _offered(self, commit: Commit) -> Elite | None:
+        """What a commit that comes next offers to its island, if anything."""
+        elite, proposal = self.elite_of(commit), commit.proposal
+        late = self._commits - proposal.staleness < self._begun[proposal.island]
+        if elite is not None and late and self._best is not None:
+            return elite if self.objective.better(elite.objective, self._best.objective) else None
+        return elite
 
     def move(self, events: Sequence[Event]) -> None:
         """Let the events of one commit move the archive, in order.
@@ -291,7 +295,7 @@ class Archive:
 
     def would_enter(self, commit: Commit) -> bool:
         """Whether the commit's program would become an elite of its island; nothing changes."""
-        elite = self.elite_of(commit)
+        elite = self._offered(commit)
         if elite is None:
             return False
         incumbent = self._islands[commit.proposal.island].cells.get(self._cell(elite.measures))

@@ -65,6 +65,13 @@ def test_an_island_in_which_something_was_tried_is_open():
     one = islands()
     one.moved(commit(8, island=1), [Event("reset", 2, ("b2:0",))], 7)
     assert (one.opened, [one.gained(island) for island in range(3)]) == (2, [0, 7, 7])
+    waits = islands(replace(EVERY, migrate=1000, patience=0.25))
+    waits.moved(commit(8, island=1), [], 600)
+    for evaluations in (1000, 1599):
+        waits.moved(commit(8), [], evaluations)
+        assert waits.opened == 2  # none sooner than `migrate` after it
+    waits.moved(commit(8), [], 1600)
+    assert waits.opened == 3
 
 
 @pytest.mark.parametrize(("config", "staged"), [(EVERY, False), (replace(EVERY, patience=0.0), True)])

@@ -228,7 +228,9 @@ def test_what_was_drawn_before_a_reset_does_not_bring_back_what_went_unless_it_i
             Evaluation(name.id, Status.OK, objective=objective),
             events=events,
         )
+        would = archive.would_enter(commit)
         outcomes.append(getattr(archive.commit(commit), "outcome", None))
+        assert would == (outcomes[-1] in ("new", "improved"))
     assert outcomes == ["new", "improved", "kept-out", None, "improved", "kept-out"]
     assert archive.best().program.id == "b2:p4"
 
