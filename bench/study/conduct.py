@@ -5,6 +5,7 @@ Puts the rooms together. What a task is is `job`'s, what is said of results is `
 
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from evolve.bench.study.against import Other, held_against
 from evolve.bench.study.claims import too_few
-from evolve.bench.study.cost import spans, trials_for
+from evolve.bench.study.cost import Estimate, spans, trials_for
 from evolve.bench.study.engine import engine_of
 from evolve.bench.study.page import page
 from evolve.bench.study.places import Places, mark
@@ -95,11 +96,12 @@ def _searched(plan: Plan, places: Places, how: Conduct) -> bool:
     if not tasks:
         _say("all runs of this study are done")
         return True
-    done = plan_size(plan) - sum(task["do"] == "run" for task in tasks)
+    todo = Counter(task["problem"] for task in tasks if task["do"] == "run")
     with Trials(plan, places, min(how.jobs, len(tasks)), how.unsafe) as trials:
-        if not _priced(plan, places, trials, tasks, how):
+        tried = _tried(plan, places, trials, tasks, how)
+        if not _priced(plan, places, tried, todo, how):
             return False
-        with _Watch(plan_size(plan), done) as watch:
+        with _Watch(plan, tried, todo, how.jobs) as watch:
             trials.conduct(tasks, watch.done, watch.tick)
     return True
 
@@ -109,20 +111,20 @@ def plan_size(plan: Plan) -> int:
     return len(plan.problems) * len(plan.searching) * len(plan.seeds)
 
 
-def _priced(
+def _tried(
     plan: Plan, places: Places, trials: Trials, tasks: Sequence[dict[str, Any]], how: Conduct
-) -> bool:
-    """Say what it will take, and ask where that was wanted."""
+) -> Estimate:
+    """Say what is to be done, and try each problem for a moment."""
     tried: dict[str, Any] = dict(places.read(places.estimate) or {})
 
     def note(task: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         tried[task["problem"]] = {**answer, "unit": task["unit"]}
         places.write(places.estimate, tried)
 
-    runs = [task for task in tasks if task["do"] == "run"]
+    runs = sum(task["do"] == "run" for task in tasks)
     head = (
         f"{len(plan.problems)} problems x {len(plan.strategies)} strategies x {len(plan.seeds)} seeds, "
-        f"{number(plan.amount)} {UNITS[plan.kind]} each: {len(runs)} runs to do, {how.jobs} side by side"
+        f"{number(plan.amount)} {UNITS[plan.kind]} each: {runs} runs to do, {how.jobs} side by side"
     )
     _say(head + (f" ({SIMULATED})" if plan.simulated is not None else ""))
     few = too_few(len(plan.seeds), len(plan.compare) * len(plan.problems))
@@ -132,7 +134,12 @@ def _priced(
     if wanted:
         _say(f"trying {len(wanted)} problems for a moment, to say what it will take")
         trials.conduct(wanted, note, lambda: None)
-    found = spans(plan, tried, tasks, how.jobs)
+    return tried
+
+
+def _priced(plan: Plan, places: Places, tried: Estimate, todo: Mapping[str, int], how: Conduct) -> bool:
+    """Say what it will take, and ask where that was wanted."""
+    found = spans(plan, tried, todo, how.jobs)
     if found["seconds"] is None:
         _say("what it takes is not known before it is tried: a model is asked")
     else:
@@ -140,7 +147,7 @@ def _priced(
             f"it will take about {duration(found['seconds'])} and {found['bytes'] / 1e6:,.0f} MB in {places.folder}; "
             "it may be stopped at any time, and the same command goes on"
         )
-    if how.ask and runs and (found["seconds"] is None or found["seconds"] > 60):
+    if how.ask and todo and (found["seconds"] is None or found["seconds"] > 60):
         err().print("begin? [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             _say("nothing was begun")
@@ -164,18 +171,31 @@ class _Watch:
     """Progress: a bar on a terminal, else a line now and then.
 
     Args:
-        total: runs of the study.
-        count: that are done.
+        plan: of the study.
+        tried: answers of trials, by label.
+        todo: runs that are left, by label.
+        jobs: workers side by side.
     """
 
-    total: int
-    count: int
-    _took: list[float] = field(default_factory=list)
-    _began: float = field(default_factory=time.monotonic)
+    plan: Plan
+    tried: Estimate
+    todo: Counter[str]
+    jobs: int
+    _took: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _latest: float = field(default_factory=time.monotonic)
     _before: int = 0
     _last: str = ""
     _bar: Progress | None = None
+
+    @property
+    def total(self) -> int:
+        """Runs of the study."""
+        return plan_size(self.plan)
+
+    @property
+    def count(self) -> int:
+        """Those that are done."""
+        return self.total - self.todo.total()
 
     def __enter__(self) -> "_Watch":
         self._before = self.count
@@ -193,8 +213,8 @@ class _Watch:
     def done(self, task: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """A task is done."""
         if task["do"] == "run":
-            self.count += 1
-            self._took.append(answer["seconds"])
+            self.todo[task["problem"]] -= 1
+            self._took[task["problem"]].append(answer["seconds"])
             self._last = (
                 f"{task['problem']}, {task['strategy']}, seed {task['seed']}: {number(answer['value'])}"
             )
@@ -210,11 +230,13 @@ class _Watch:
             _say(f"{self.count} of {self.total} runs; {self._line()}")
 
     def _line(self) -> str:
-        made = len(self._took)
-        if not made or self.count == self.total:
+        took = [seconds for runs in self._took.values() for seconds in runs]
+        if not took or self.count == self.total:
             return self._last
-        left = (self.total - self.count) * (time.monotonic() - self._began) / made
-        return f"about {duration(left)} left; {self._last} ({fmean(self._took):.1f} s a run)"
+        known = self.tried.keys() | self._took.keys()
+        told = {**self._took, **{label: took for label in self.todo if label not in known}}
+        left = spans(self.plan, self.tried, +self.todo, self.jobs, told)["seconds"]
+        return f"about {duration(left)} left; {self._last} ({fmean(took):.1f} s a run)"
 
 
 def _write(plan: Plan, places: Places, made: tuple[dict[str, Any], Runs], other: Other | None) -> None:

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from statistics import fmean
+from types import MappingProxyType
 from typing import Any, Final
 
 from evolve.bench.study.places import Places
@@ -51,29 +53,43 @@ def _in(plan: Plan, unit: str) -> int:
     return int(plan.amount) if plan.kind in ("evaluations", "proposals") else _LONG
 
 
-def spans(plan: Plan, tried: Estimate, tasks: Sequence[Mapping[str, Any]], jobs: int) -> dict[str, Any]:
-    """What the tasks will take.
+def spans(
+    plan: Plan,
+    tried: Estimate,
+    todo: Mapping[str, int],
+    jobs: int,
+    took: Mapping[str, Sequence[float]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What runs will take.
 
     Args:
         plan: of the study.
         tried: answers of trials, by label.
-        tasks: to do.
+        todo: how many runs, by label.
         jobs: workers side by side.
+        took: seconds of runs that have ended, by label; they tell more than a trial does.
 
     Returns:
-        `runs`, `seconds` (wall) and `bytes` of ledgers; seconds and bytes are None where a problem was not tried.
+        `runs`, `seconds` (wall) and `bytes` of ledgers; seconds are None where neither a trial nor a run tells them,
+        bytes where no trial does.
     """
-    runs = [task for task in tasks if task["do"] == "run"]
-    total, size = 0.0, 0.0
-    for task in runs:
-        trial = tried.get(task["problem"])
-        if trial is None:
-            return {"runs": len(runs), "seconds": None, "bytes": None}
-        seconds, written = _run(plan, trial)
-        total, size = total + seconds, size + written
+    seconds: float | None = 0.0
+    size: float | None = 0.0
+    for label, count in todo.items():
+        trial = tried.get(label)
+        each, written = (None, None) if trial is None else _run(plan, trial)
+        if took.get(label):
+            each = fmean(took[label])
+        seconds = None if each is None or seconds is None else seconds + count * each
+        size = None if written is None or size is None else size + count * written
     # More of them than cores get in each other's way: they search, and wait for nobody.
-    beside = min(jobs, max(1, len(runs)), len(os.sched_getaffinity(0)))
-    return {"runs": len(runs), "seconds": total / beside, "bytes": round(size)}
+    runs = sum(todo.values())
+    beside = min(jobs, max(1, runs), len(os.sched_getaffinity(0)))
+    return {
+        "runs": runs,
+        "seconds": None if seconds is None else seconds / beside,
+        "bytes": None if size is None else round(size),
+    }
 
 
 def _run(plan: Plan, trial: Mapping[str, Any]) -> tuple[float, float]:

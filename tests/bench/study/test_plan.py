@@ -143,6 +143,17 @@ def test_more_runs_side_by_side_than_cores_promise_no_sooner_end(tmp_path, monke
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     asked = plan(tmp_path)
     trial = {"lengths": [10, 20], "taken": [1.0, 2.0], "bytes": [10, 20], "after": 0.0, "unit": "evaluations"}
-    tasks = [{"do": "run", "problem": "capset n=4"}] * 8
-    seconds = [spans(asked, {"capset n=4": trial}, tasks, jobs)["seconds"] for jobs in (1, 2, 8)]
+    seconds = [spans(asked, {"capset n=4": trial}, {"capset n=4": 8}, jobs)["seconds"] for jobs in (1, 2, 8)]
     assert seconds == pytest.approx([80.0, 40.0, 40.0])
+
+
+def test_runs_that_ended_say_more_of_those_to_come_than_a_trial_and_nothing_of_another_problem(tmp_path):
+    asked = plan(tmp_path)
+    trial = {"lengths": [10, 20], "taken": [1.0, 2.0], "bytes": [10, 20], "after": 0.0, "unit": "evaluations"}
+    tried = {"quick": trial, "slow": trial}
+    todo = {"quick": 1, "slow": 4}
+    assert spans(asked, tried, todo, 1, {"quick": [1.0, 3.0], "slow": []})["seconds"] == pytest.approx(42.0)
+    assert spans(asked, tried, todo, 1, {"quick": [2.0], "slow": [30.0]})["seconds"] == pytest.approx(122.0)
+    assert spans(asked, tried, todo, 1)["bytes"] == 500
+    unknown = spans(asked, {"quick": trial}, todo, 1)
+    assert (unknown["runs"], unknown["seconds"], unknown["bytes"]) == (5, None, None)
