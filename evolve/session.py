@@ -5,10 +5,10 @@ Knows a `Watch`, the document and terminals; starting and resuming are handed in
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.text import Text
 
@@ -19,7 +19,8 @@ from evolve.panel import Mode, emit, showing
 from evolve.programs_db.ledger import Ledger
 from evolve.statement import Problem, Reference
 from evolve.telling import doubts, headline, rule, tell_counts, tell_source, tell_unseen, tell_ways_on
-from evolve.terminal import err, number, out, print_json
+from evolve.terminal import err, number, out, print_json, safe
+from evolve.text import plural
 from evolve.watch import Watch
 
 __all__ = ["Output", "Session", "conclude", "conduct", "larger", "last_budget", "references_for", "source_of"]
@@ -37,6 +38,7 @@ class Session:
         seed: of the run.
         budget: a total.
         workers: supervisors, None for one a core.
+        begun: proposals that the ledger had before, without the seed program.
     """
 
     problem: Problem
@@ -44,6 +46,7 @@ class Session:
     seed: int
     budget: Budget
     workers: int | None
+    begun: int = 0
 
 
 def conduct(session: Session, watch: Watch, output: Output, search: Callable[[], Run]) -> int:
@@ -95,6 +98,10 @@ def conclude(run: Run, session: Session, output: Output) -> int:
         out().print(headline(document).append(f"; {session.ledger}"), soft_wrap=True)
     else:
         _tell(run, session)
+    if run.stopped == "budget" and document["proposals"] == session.begun:
+        spent = f"its {plural(session.begun, 'proposal')} had spent a budget of {session.budget} before"
+        told = f"warning: {session.ledger}: {spent}; a budget is a total, say a larger one"
+        err().print(safe(told), soft_wrap=True)
     if run.stopped == "interrupted":
         err().print(
             Text(f"evolve: interrupted; evolve resume {shlex.quote(str(session.ledger))} goes on"),
@@ -114,7 +121,8 @@ def _tell(run: Run, session: Session) -> None:
         console.print(Text("warning: ", style="bold yellow").append(doubt, style="not bold"))
     if document["best"]:
         tell_source(console, document, source_of(run.ledger, document["best"]["program"]))
-    tell_ways_on(console, str(session.ledger), "" if run.stopped != "budget" else larger(session.budget))
+    ways = larger(session.budget, document) if run.stopped == "budget" else ""
+    tell_ways_on(console, str(session.ledger), ways)
 
 
 def last_budget(book: Ledger) -> Budget:
@@ -129,23 +137,30 @@ def last_budget(book: Ledger) -> Budget:
     return Budget(**json.loads(rows[0]["budget"]))
 
 
-def larger(budget: Budget) -> str:
-    """A budget of ten times as much, as one would type it."""
+def larger(budget: Budget, spent: Mapping[str, Any]) -> str:
+    """A budget of ten times as much, as one would type it; of what was spent where that was more.
+
+    Args:
+        budget: of the session.
+        spent: document of the run.
+    """
+
+    def ten(amount: float, name: str) -> float:
+        return 10 * (round(spent[name]) if spent[name] > 2 * amount else amount)
+
     if budget.seconds is not None:
-        seconds = 10 * budget.seconds
+        seconds = ten(budget.seconds, "seconds")
         return f"{number(seconds)}s" if seconds < 600 else f"{number(round(seconds / 60, 1))}m"
     if budget.cpu_seconds is not None:
-        return f"{number(10 * budget.cpu_seconds)}cpu"
-    counted = (
-        (budget.evaluations, "ev"),
-        (budget.tokens, "tok"),
-        (budget.requests, "req"),
-        (budget.money, "money"),
-    )
-    for amount, unit in counted:
-        if amount is not None and budget.proposals is None:
+        return f"{number(ten(budget.cpu_seconds, 'cpu_seconds'))}cpu"
+    if budget.proposals is not None:
+        return str(ten(budget.proposals, "proposals"))
+    if budget.evaluations is not None:
+        return f"{ten(budget.evaluations, 'evaluations')}ev"
+    for amount, unit in ((budget.tokens, "tok"), (budget.requests, "req"), (budget.money, "money")):
+        if amount is not None:
             return f"{10 * amount if isinstance(amount, int) else number(10 * amount)}{unit}"
-    return str(10 * (budget.proposals or 1))
+    return str(ten(1, "proposals"))
 
 
 def references_for(problem: Problem | None) -> Sequence[Reference]:

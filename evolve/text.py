@@ -1,8 +1,8 @@
-"""Makes text that a program or a model wrote safe to show: bounded, and free of control characters."""
+"""Words for people; text that a program or a model wrote is made safe to show: bounded, without control characters."""
 
 import re
 
-__all__ = ["clean", "indent"]
+__all__ = ["clean", "indent", "plural"]
 
 # C0 and C1 controls but for newline and tab, and the marks that reorder or hide text (bidi, zero width, tags).
 _UNSAFE = re.compile(
@@ -22,3 +22,8 @@ def clean(text: str, limit: int = 2_000) -> str:
 def indent(text: str, by: str = "    ") -> str:
     """Each line of `text` behind `by`."""
     return "\n".join(by + line for line in text.splitlines())
+
+
+def plural(count: int, noun: str) -> str:
+    """1 step, 2 steps."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

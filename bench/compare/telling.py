@@ -39,9 +39,9 @@ def tell(console: Console, report: Report, before: Report | None = None) -> None
     for row in report.rows:
         if row.why and not row.is_control and row.verdict == "no difference":
             console.print(safe(f"{row.contender}, {row.case}: {row.why}", 400, "dim"), soft_wrap=True)
-    few = [row for row in report.rows if row.verdict == "too few pairs" and not row.is_control]
-    if few:
-        console.print(safe(f"too few pairs: {few[-1].why}", 400, "dim"), soft_wrap=True)
+    few = [row.why for row in report.rows if row.verdict == "too few pairs" and not row.is_control]
+    for why in dict.fromkeys(few):
+        console.print(safe(f"too few pairs: {why}", 400, "dim"), soft_wrap=True)
     for warning in (*warnings_of(report), *_against(report, before)):
         console.print(Text.assemble(("warning: ", "bold yellow"), safe(warning, 1_000)), soft_wrap=True)
     for told in _fine_print(report):

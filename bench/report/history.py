@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from evolve.bench.report.facts import Deed, Origin, Session
-from evolve.bench.report.tables import plural
 from evolve.config import Config
 from evolve.loader import shipped
 from evolve.programs_db.ledger import Ledger
 from evolve.summary import machine_name
 from evolve.terminal import number
-from evolve.text import clean
+from evolve.text import clean, plural
 
 __all__ = ["deeds_of", "money_of", "origin_of", "sessions_of"]
 

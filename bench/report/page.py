@@ -14,8 +14,9 @@ from evolve.bench.report.code import changes, highlighted
 from evolve.bench.report.facts import Code, Facts, Step
 from evolve.bench.report.gathering import difference
 from evolve.bench.report.judgement import BEST, SEED
-from evolve.bench.report.tables import Table, Value, day, figure, length, plural
+from evolve.bench.report.tables import Table, Value, day, figure, length
 from evolve.terminal import number
+from evolve.text import plural
 
 __all__ = ["page"]
 
@@ -23,6 +24,7 @@ _FORBIDDING = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; f
 _PUBLISHED = "Most of them on other instances than these; for orientation only."
 _LONG = 48  # characters, from which on a cell may wrap
 _DIFFS = 200  # steps of a lineage whose diffs are shown
+_OPEN = 5  # of those with a gain, the last: so many need no click
 
 _PAGE = Markup("""<!DOCTYPE html>
 <html lang="en">
@@ -218,17 +220,20 @@ def _lineage(facts: Facts) -> Markup:
         plots.lineage([step.objective for step in steps], contents.unit_of(facts)),
         f"{facts.about.objective.name} of each ancestor, {_better(facts)}; steps may lead through worse programs",
     )
-    diffs = [_step(facts, step) for step in shown if step.gain is not None or step.diff]
+    opened = [step.number for step in shown if step.gain is not None and step.gain > 0][-_OPEN:]
+    diffs = [
+        _step(facts, step, step.number in opened) for step in shown if step.gain is not None or step.diff
+    ]
     return _join([Markup("<p>{}</p>").format(words), drawn, _table(contents.steps(facts)), *diffs])
 
 
-def _step(facts: Facts, step: Step) -> Markup:
+def _step(facts: Facts, step: Step, opened: bool) -> Markup:
     gained = step.gain is not None and step.gain > 0
     gain = f", gained {number(step.gain)}" if gained else ", no gain"
     title = (
         f"proposal {step.number}: {facts.about.objective.name} {number(step.objective)}{gain}, {step.made_by}"
     )
-    return _details(title, changes(step.diff), opened=gained)
+    return _details(title, changes(step.diff), opened=opened)
 
 
 def _course(facts: Facts) -> Markup:

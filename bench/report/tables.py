@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from evolve.terminal import number
 
-__all__ = ["Table", "as_csv", "day", "figure", "guarded", "length", "one_line", "plural", "short"]
+__all__ = ["Table", "as_csv", "day", "figure", "guarded", "length", "one_line", "short"]
 
 Value = str | int | float | bool | None
 
@@ -80,11 +80,6 @@ def length(seconds: float) -> str:
 def short(program: str) -> str:
     """The beginning of a program's id, which is enough to find it."""
     return program[:15]
-
-
-def plural(count: int, noun: str) -> str:
-    """1 step, 2 steps."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def one_line(text: str) -> str:

@@ -3,18 +3,24 @@
 import os
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from types import MappingProxyType
 from typing import Any, Final
 
 from evolve.bench.study.places import Places
 from evolve.bench.study.plan import Plan
 
-__all__ = ["Estimate", "spans", "trials_for"]
+__all__ = ["Estimate", "known_trials", "spans", "trials_for"]
 
 Estimate = Mapping[str, Any]
 
 _SHORT, _LONG = 60, 240
 _TRIAL_SECONDS: Final = 20.0
+_TOLD: Final = frozenset(("lengths", "taken", "after", "bytes", "unit"))
+
+
+def known_trials(places: Places) -> dict[str, Any]:
+    """Answers of earlier trials, by label; what somebody else wrote there is none."""
+    told = places.read(places.estimate) or {}
+    return {label: one for label, one in told.items() if isinstance(one, dict) and one.keys() >= _TOLD}
 
 
 def trials_for(plan: Plan, places: Places, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -24,7 +30,7 @@ def trials_for(plan: Plan, places: Places, tasks: Sequence[Mapping[str, Any]]) -
     """
     if plan.llm:
         return []
-    known = places.read(places.estimate) or {}
+    known = known_trials(places)
     labels = dict.fromkeys(task["problem"] for task in tasks if task["do"] == "run")
     unit = "proposals" if plan.simulated is not None and plan.kind != "evaluations" else "evaluations"
     return [
@@ -58,33 +64,39 @@ def spans(
     tried: Estimate,
     todo: Mapping[str, int],
     jobs: int,
-    took: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    seen: tuple[Mapping[str, Sequence[float]], Sequence[tuple[str, float]]] = ({}, ()),
 ) -> dict[str, Any]:
     """What runs will take.
 
     Args:
         plan: of the study.
         tried: answers of trials, by label.
-        todo: how many runs, by label.
+        todo: how many runs, by label; those in hand are among them.
         jobs: workers side by side.
-        took: seconds of runs that have ended, by label; they tell more than a trial does.
+        seen: seconds of runs that have ended, by label, which tell more than a trial does; and label and age in
+            seconds of each run in hand.
 
     Returns:
         `runs`, `seconds` (wall) and `bytes` of ledgers; seconds are None where neither a trial nor a run tells them,
         bytes where no trial does.
     """
+    took, in_hand = seen
+    runs = sum(todo.values())
+    beside = min(jobs, max(1, runs))
+    # More of them than cores get in each other's way: they search, and wait for nobody. A trial had a core for itself;
+    # what runs took tells that already.
+    crowd = beside / min(beside, len(os.sched_getaffinity(0)))
     seconds: float | None = 0.0
     size: float | None = 0.0
     for label, count in todo.items():
-        trial = tried.get(label)
-        each, written = (None, None) if trial is None else _run(plan, trial)
+        each, written = _run(plan, tried[label]) if label in tried else (None, None)
+        each = None if each is None else each * crowd
         if took.get(label):
             each = fmean(took[label])
         seconds = None if each is None or seconds is None else seconds + count * each
         size = None if written is None or size is None else size + count * written
-    # More of them than cores get in each other's way: they search, and wait for nobody.
-    runs = sum(todo.values())
-    beside = min(jobs, max(1, runs), len(os.sched_getaffinity(0)))
+        if each is not None and seconds is not None:
+            seconds -= sum(min(age, each) for where, age in in_hand if where == label)
     return {
         "runs": runs,
         "seconds": None if seconds is None else seconds / beside,

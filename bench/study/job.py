@@ -111,14 +111,14 @@ class _Bench:
         label, strategy, seed = task["problem"], task["strategy"], task["seed"]
         ledger = self.places.ledger(label, strategy, seed)
         ledger.parent.mkdir(parents=True, exist_ok=True)
-        self._searched(label, strategy, seed, ledger)
+        whole = self._searched(label, strategy, seed, ledger)
         program, source = source_of(ledger, self.plan)
         if (label, program) not in self._scored:
             self._scored[label, program] = self._elsewhere(label, source)
         outcome = outcome_of((label, strategy, seed), ledger, self.plan, self._scored[label, program])
         self.places.write(self.places.outcome(label, strategy, seed), outcome.as_dict())
         self.places.tidy(ledger)
-        return {"value": outcome.final}
+        return {"value": outcome.final, "whole": whole}
 
     def _elsewhere(self, label: str, source: str) -> Elsewhere:
         problem = self.problem(label)
@@ -129,20 +129,25 @@ class _Bench:
 
         return self.kept.wait(scored())
 
-    def _searched(self, label: str, strategy: str, seed: int, ledger: Path) -> None:
-        """Begin a run, or go on with it; one that was killed by the clock's budget begins anew."""
+    def _searched(self, label: str, strategy: str, seed: int, ledger: Path) -> bool:
+        """Begin a run, or go on with it; one that was killed by the clock's budget begins anew.
+
+        Returns:
+            Whether it was begun here.
+        """
         how = {"budget": self._budget(), **self._how()}
         if ledger.exists():
             if _ended(ledger, self._budget()):
-                return
+                return False
             if self.plan.kind != "cpu_seconds" and _resumed(ledger, how):
-                return
+                return False
             self.places.remove(ledger)
         chosen = self.plan.strategy(strategy)
         if self.plan.llm:
             how["dials"] = Dials.of(chosen.llm)
         run = evolve.run(self.problem(label), seed=seed, ledger=ledger, config=chosen.config(), **how)
         _finished(run)
+        return True
 
     def _how(self) -> dict[str, Any]:
         """How runs are run here."""

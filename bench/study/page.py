@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evolve.bench.study.claims import gained
-from evolve.bench.study.plots import UNITS
+from evolve.bench.study.plots import UNITS, said
 from evolve.summary import machine_name
 from evolve.terminal import number
-from evolve.text import clean
+from evolve.text import clean, plural
 
 __all__ = ["page"]
 
@@ -58,8 +58,8 @@ def _asked(document: Mapping[str, Any]) -> list[str]:
     ((kind, amount),) = plan["budget"].items()
     seeds = plan["seeds"]
     return [
-        f"{len(document['problems'])} problems, {len(plan['strategies'])} strategies, {len(seeds)} seeds "
-        f"({min(seeds)} to {max(seeds)}), {number(amount)} {UNITS[kind]} a run.",
+        f"{plural(len(document['problems']), 'problem')}, {len(plan['strategies'])} strategies, "
+        f"{plural(len(seeds), 'seed')} ({min(seeds)} to {max(seeds)}), {said(amount)} {UNITS[kind]} a run.",
         "",
         f"evolve {engine['version']}, source `{engine['source'][:15]}`; {_text(machine_name(document['machine']))}. "
         f"{spent['runs']} runs took {spent['evaluations']:,} evaluations and {spent['cpu_seconds']:,.0f} CPU seconds.",

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from evolve.proving import mark_of
 from evolve.statement import Problem
 
 __all__ = ["Places", "mark", "slug"]
+
+_PASSING = "trial-"
 
 
 class Places:
@@ -93,7 +96,8 @@ class Places:
         except (UnicodeDecodeError, json.JSONDecodeError):
             told = None
         if not isinstance(told, dict):
-            raise UsageError(f"{path}: not the JSON that a study writes; remove it, and it is made again")
+            mend = "give another folder" if path == self.identity else "remove it, and it is made again"
+            raise UsageError(f"{path}: not the JSON that a study writes; {mend}")
         return told
 
     def remove(self, ledger: Path) -> None:
@@ -112,7 +116,7 @@ class Places:
     def passing(self) -> Iterator[Path]:
         """A folder beside the runs that goes away."""
         with tempfile.TemporaryDirectory(
-            prefix="trial-", dir=self.folder, ignore_cleanup_errors=True
+            prefix=_PASSING, dir=self.folder, ignore_cleanup_errors=True
         ) as name:
             yield Path(name)
 
@@ -123,13 +127,18 @@ class Places:
         Raises:
             UsageError: another process is at it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"{self.folder}: a file is in the way; give another folder with -o") from None
         try:
             lock = WriterLock(self.folder / "study")
         except LedgerBusy as busy:
             who = "another process" if busy.pid is None else f"process {busy.pid}"
             raise UsageError(f"{self.folder}: {who} is at this study; wait for it, or stop it") from None
         try:
+            for left in self.folder.glob(f"{_PASSING}*"):  # of a worker that was killed
+                shutil.rmtree(left, ignore_errors=True)
             yield
         finally:
             lock.release()
@@ -160,9 +169,13 @@ class Places:
             self.write(self.identity, identity)
             return
         for differs in _differences(there, identity):
+            raise UsageError(f"{self.folder}: {differs}; runs are not mixed: give another folder with -o")
+        now, then = identity["engine"], there["engine"]
+        if then != now:
             raise UsageError(
-                f"{self.folder}: {differs}; runs are not mixed: give another folder with -o (and --against "
-                f"{self.folder} to compare)"
+                f"{self.folder}: it was made by another version of the engine ({then['version']}, source "
+                f"{then['source'][:15]}; now {now['version']}, {now['source'][:15]}); runs are not mixed: give another "
+                f"folder with -o (and --against {self.folder} to compare)"
             )
 
 
@@ -182,11 +195,6 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[
     for label, mark in here["fingerprints"].items():
         if there["fingerprints"].get(label) != mark:
             yield f"problem {label!r}, or a library that scores it, has changed since"
-    if there["engine"] != here["engine"]:
-        yield (
-            f"it was made by another version of the engine ({there['engine']['version']}, source "
-            f"{there['engine']['source'][:15]}; now {here['engine']['version']}, {here['engine']['source'][:15]})"
-        )
 
 
 def slug(label: str) -> str:

@@ -298,7 +298,10 @@ def _pairs(given: Any) -> tuple[tuple[str, str], ...] | None:
     if given is None:
         return None
     if not isinstance(given, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in given):
-        raise UsageError("study: compare is a list of pairs, such as [['evolution', 'independent']]")
+        raise UsageError(
+            "study: compare is a list of pairs, such as [['evolution', 'independent']]; as a flag, "
+            "--compare evolution,independent"
+        )
     return tuple((str(one), str(other)) for one, other in given)
 
 
@@ -345,9 +348,10 @@ def seeds_of(given: Any) -> tuple[int, ...]:
         found = ()
         for part in str(given).split(","):
             match = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", part)
-            if not match or int(match[2] or match[1]) - int(match[1]) >= _MOST_SEEDS:
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+            if not 0 <= last - first < _MOST_SEEDS:
                 raise UsageError(f"study: seeds {given!r} are not understood; say '0-29' or '0,3,5-7'")
-            found += tuple(range(int(match[1]), int(match[2] or match[1]) + 1))
+            found += tuple(range(first, last + 1))
     if any(not 0 <= seed < 2**63 for seed in found):
         raise UsageError("study: a seed is a number from 0 to 2**63 - 1")
     return found

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from evolve.bench.study.outcomes import Outcome, at
 from evolve.bench.study.plan import Plan
+from evolve.terminal import number
 
-__all__ = ["UNITS", "curves", "drawable", "places_of"]
+__all__ = ["UNITS", "curves", "drawable", "places_of", "said"]
 
 UNITS: Final = {
     "evaluations": "evaluations",
@@ -20,6 +21,7 @@ UNITS: Final = {
     "tokens": "tokens",
     "money": "money",
 }
+
 _COLOURS: Final = (
     *("#1d4ed8", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2"),
     *("#be185d", "#65a30d", "#57534e", "#4338ca", "#b45309", "#0f766e"),
@@ -33,6 +35,11 @@ _STYLE: Final[Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+
+
+def said(amount: float) -> str:
+    """An amount of a budget for people: 5000, 2,000,000."""
+    return f"{amount:,.0f}" if amount >= 1e6 else number(amount)
 
 
 def drawable() -> bool:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final, Self
 
@@ -26,6 +26,7 @@ __all__ = ["Done", "Interrupted", "Trials", "missing"]
 
 Task = Mapping[str, Any]
 Done = Callable[[Task, Mapping[str, Any]], None]
+Tick = Callable[[Sequence[tuple[str, float]]], None]
 
 _TRIES: Final = 2
 _END_SECONDS: Final = 10.0
@@ -61,6 +62,7 @@ class _Worker:
     inbox: IO[bytes]
     outbox: IO[bytes]
     task: dict[str, Any] | None = None
+    since: float = 0.0
     problem: str = ""
     heard: bytes = b""
 
@@ -85,13 +87,13 @@ class Trials:
         self._queues: dict[str, deque[dict[str, Any]]] = {}
         self._tries: defaultdict[str, int] = defaultdict(int)
 
-    def conduct(self, tasks: Iterable[dict[str, Any]], done: Done, tick: Callable[[], None]) -> None:
+    def conduct(self, tasks: Iterable[dict[str, Any]], done: Done, tick: Tick) -> None:
         """Do all tasks.
 
         Args:
             tasks: see `job`.
             done: told of each task that is done, with its answer.
-            tick: called now and then.
+            tick: called now and then, with problem and age in seconds of each run in hand.
 
         Raises:
             Interrupted: by a signal; what was done stays done.
@@ -107,7 +109,9 @@ class Trials:
         while any(worker.task for worker in self._workers):
             for key, _ in self._selector.select(_TICK):
                 self._hear(key.data, done)
-            tick()
+            now = time.monotonic()
+            busy = [(one.task, now - one.since) for one in self._workers if one.task]
+            tick([(task["problem"], age) for task, age in busy if task["do"] == "run"])
 
     def __enter__(self) -> Self:
         self._undo = contextlib.ExitStack()
@@ -157,7 +161,7 @@ class Trials:
         busy = {one.problem for one in self._workers if one.task}
         if worker.problem not in left:
             worker.problem = max(left, key=lambda label: (label not in busy, len(self._queues[label])))
-        worker.task = self._queues[worker.problem].popleft()
+        worker.task, worker.since = self._queues[worker.problem].popleft(), time.monotonic()
         self._say(worker, worker.task)
 
     def _hear(self, worker: _Worker, done: Done) -> None:

@@ -169,7 +169,9 @@ def _tell(book: Ledger, run_: Run, args: argparse.Namespace) -> None:
     _failures(console, failures(book))
     if document["best"]:
         tell_source(console, document, source_of(run_.ledger, document["best"]["program"]))
-    tell_ways_on(console, args.ledger, larger(last_budget(book)) if document["stopped"] == "budget" else "")
+    tell_ways_on(
+        console, args.ledger, larger(last_budget(book), document) if document["stopped"] == "budget" else ""
+    )
 
 
 def _problem(book: Ledger) -> Problem | None:

@@ -115,6 +115,16 @@ def test_resume_finishes_and_goes_on(cli, problem_file, tmp_path):
     assert json.loads(out)["proposals"] == 80
 
 
+def test_a_budget_that_was_spent_before_is_said_and_a_larger_one_proposed(cli, problem_file, tmp_path):
+    ledger = tmp_path / "a.db"
+    _, out, err = cli("run", problem_file(), "--budget", "40", "--ledger", ledger, "--workers", "1")
+    assert ("--budget 400" in out, "warning: " + str(ledger) in err) == (True, False)
+    code, out, err = cli("resume", ledger, "--budget", "2", "--workers", "1")
+    assert code == 0
+    assert "its 40 proposals had spent a budget of 2 proposals before" in " ".join(err.split())
+    assert "--budget 400" in out
+
+
 def test_resume_brings_up_a_ledger_of_an_older_version(cli, problem_file, tmp_path):
     ledger = tmp_path / "a.db"
     words = ("--workers", "1", "--quiet")

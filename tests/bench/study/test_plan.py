@@ -81,6 +81,7 @@ def test_seeds_are_said_in_several_ways(words, seeds):
         ({"problems": ["capset n"]}, "NAME PARAMETER=VALUE"),
         ({"problems": ["capset n=4", "capset n=4"]}, "'capset n=4' is given twice"),
         ({"seeds": "0-"}, "seeds '0-' are not understood"),
+        ({"seeds": "0-1,9-5"}, "seeds '0-1,9-5' are not understood"),
         ({"seeds": [1, 1]}, "seed 1 is given twice"),
         ({"budget": "60s"}, "seconds match nothing"),
         ({"budget": "2Mtok"}, "needs a model"),
@@ -152,8 +153,12 @@ def test_runs_that_ended_say_more_of_those_to_come_than_a_trial_and_nothing_of_a
     trial = {"lengths": [10, 20], "taken": [1.0, 2.0], "bytes": [10, 20], "after": 0.0, "unit": "evaluations"}
     tried = {"quick": trial, "slow": trial}
     todo = {"quick": 1, "slow": 4}
-    assert spans(asked, tried, todo, 1, {"quick": [1.0, 3.0], "slow": []})["seconds"] == pytest.approx(42.0)
-    assert spans(asked, tried, todo, 1, {"quick": [2.0], "slow": [30.0]})["seconds"] == pytest.approx(122.0)
+    assert spans(asked, tried, todo, 1, ({"quick": [1.0, 3.0], "slow": []}, ()))["seconds"] == pytest.approx(
+        42.0
+    )
+    assert spans(asked, tried, todo, 1, ({"quick": [2.0], "slow": [30.0]}, ()))["seconds"] == pytest.approx(
+        122.0
+    )
     assert spans(asked, tried, todo, 1)["bytes"] == 500
     unknown = spans(asked, {"quick": trial}, todo, 1)
     assert (unknown["runs"], unknown["seconds"], unknown["bytes"]) == (5, None, None)

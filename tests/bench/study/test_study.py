@@ -209,6 +209,7 @@ def test_a_folder_of_another_plan_is_refused(made, tmp_path, cli, replace, words
     assert code == 2
     assert words in err
     assert "give another folder" in err
+    assert "--against" not in err  # which compares versions of one plan
     assert stamps(folder) == before
 
 
@@ -221,7 +222,7 @@ def test_a_folder_of_another_problem_or_engine_is_refused(made, tmp_path, cli, m
     assert (code, "problem 'small', or a library that scores it, has changed" in err) == (2, True)
     monkeypatch.setattr(engine, "source_hash", lambda: "b2:another")
     code, _, err = cli("study", folder.parent / "plan.toml", "-o", folder)
-    assert (code, "made by another version of the engine" in err) == (2, True)
+    assert (code, "made by another version of the engine" in err, "--against" in err) == (2, True, True)
 
 
 def test_a_problem_that_changes_while_a_study_runs_ends_it(copied):
@@ -245,7 +246,29 @@ def test_a_problem_that_changes_while_a_study_runs_ends_it(copied):
 def test_a_folder_whose_plan_is_spoilt_says_which_file(copied, cli):
     (copied / "plan.json").write_text("[]")
     code, _, err = cli("study", copied.parent / "plan.toml", "-o", copied)
-    assert (code, "plan.json: not the JSON that a study writes" in " ".join(err.split())) == (2, True)
+    told = "plan.json: not the JSON that a study writes; give another folder"
+    assert (code, told in " ".join(err.split())) == (2, True)
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(made, cli, tmp_path):
+    folder, _ = made
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "in"):
+        code, _, err = cli("study", folder.parent / "plan.toml", "-o", place)
+        assert (code, "a file is in the way" in " ".join(err.split())) == (2, True)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_a_killed_trial_left_goes_and_what_somebody_wrote_for_one_is_none(copied, cli):
+    (copied / "trial-abc").mkdir()
+    (copied / "trial-abc" / "0.db").write_text("")
+    (copied / "estimate.json").write_text('{"small": 3}')
+    for outcome in (copied / "runs" / "small").glob("evolution-0.*"):
+        outcome.unlink()
+    code, _, err = cli("study", copied.parent / "plan.toml", "-o", copied, "--yes")
+    assert code == 0, err
+    assert "trying 1 problem for a moment" in err
+    assert not list(copied.glob("trial-*"))
 
 
 def test_tokens_too_few_for_another_answer_are_no_end_before_the_budget(tmp_path, cli):
