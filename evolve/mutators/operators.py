@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from evolve.identity import form
-from evolve.mutators.sites import Line, Map, Scope, Site
+from evolve.mutators.crossover import blend, cross, with_names
+from evolve.mutators.sites import Line, Map, Site
 from evolve.mutators.work import Work
 from evolve.tree import Node, Path, edit_body, replace
 from evolve.vocabulary import ARITHMETIC, COMPARISONS, accepts, call, constant_of, name_node, number
@@ -161,70 +162,6 @@ def _moved(value: float, rng: random.Random) -> Node | None:
     return number(value) if math.isfinite(value) else None
 
 
-# -- parts of other elites
-
-
-def cross(work: Work) -> Node | None:
-    """A subtree gives way to a subtree of another elite, or of the parent itself, of the same kind."""
-    site = work.site(work.own.sites)
-    if site is None:
-        return None
-    count = len(work.mates)
-    foreign = count > 0 and work.rng.random() < 0.8
-    chosen = work.rng.randrange(count) if foreign else -1
-    giver = work.mates[chosen] if foreign else work.own
-    pool = giver.by_kind.get(site.kind, ())
-    if site.kind == "num":
-        pool = [*pool, *giver.by_kind.get("int", ())]
-    given = work.site(pool)
-    if given is None:
-        return None
-    node = _at_home(work, given, site.scope, giver is work.own)
-    work.grafted = chosen if foreign else None
-    return work.put(site, node)
-
-
-def _at_home(work: Work, given: Site, scope: Scope, own: bool) -> Node | None:
-    """The given expression with names that are bound here; None if that cannot be."""
-    used = {piece for piece in form(given.node).split("\0")[1::2] if piece[0] not in "=!"}
-    if "\0=" in form(given.node) or "\0!" in form(given.node):
-        return None
-    exchange: dict[str, str] = {}
-    for name in sorted(used):
-        kind = given.scope.kinds.get(name)
-        if name in scope.kinds and (kind is None or accepts(kind, scope.kinds[name])):
-            continue
-        if kind is None:
-            if not own and name not in work.own.names:
-                return None  # a function or module that this program does not know
-            continue
-        names = scope.names(kind)
-        if not names:
-            return None
-        exchange[name] = names[work.rng.randrange(len(names))]
-    return _with_names(given.node, exchange) if exchange else given.node
-
-
-def _with_names(node: Node, exchange: dict[str, str]) -> Node:
-    """The node with other names where names are read."""
-    if node.kind is ast.Name:
-        name, context = node.fields
-        return name_node(exchange[name]) if name in exchange and context is ast.Load else node
-    changed = False
-    fields = []
-    for value in node.fields:
-        new = value
-        if value.__class__ is Node:
-            new = _with_names(value, exchange)
-            changed = changed or new is not value
-        elif value.__class__ is tuple:
-            items = [_with_names(one, exchange) if one.__class__ is Node else one for one in value]
-            if any(a is not b for a, b in zip(items, value, strict=True)):
-                new, changed = tuple(items), True
-        fields.append(new)
-    return Node(node.kind, tuple(fields)) if changed else node
-
-
 # -- statements
 
 
@@ -290,7 +227,7 @@ def delete_line(work: Work) -> Node | None:
         exchange[name] = work.rng.choice(names)
     path: Path = line.path[:1]
     function = tree.fields[0][path[0][1]]  # type: ignore[index]
-    return replace(tree, path, _with_names(function, exchange))
+    return replace(tree, path, with_names(function, exchange))
 
 
 def _binds(node: Node) -> list[str]:
@@ -369,6 +306,7 @@ OPERATORS: dict[str, Callable[[Work], Node | None]] = {
     "name": rename_use,
     "constant": perturb_constant,
     "cross": cross,
+    "blend": blend,
     "insert": insert_local,
     "delete": delete_line,
     "duplicate": duplicate_line,

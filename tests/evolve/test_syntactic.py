@@ -9,6 +9,7 @@ import pytest
 
 from evolve.mutators.bandit import Bandit
 from evolve.mutators.base import Context, Draft
+from evolve.mutators.crossover import blend
 from evolve.mutators.operators import OPERATORS
 from evolve.mutators.survey import map_program
 from evolve.mutators.syntactic import SyntacticMutator
@@ -142,6 +143,63 @@ def test_every_operator_applies_to_some_block_and_its_result_compiles(name):
                 applied += 1
                 compile(show(tree), name, "exec")
     assert applied > 50
+
+
+def value_of(source):
+    space = {}
+    exec(source, space)
+    return space["priority"](np.array([3.0]), np.array([5.0, 40.0]))
+
+
+def test_a_weighted_mean_of_two_answers_is_that_of_what_they_return():
+    vocabulary = Vocabulary(PRIMITIVES, True)
+    one, other = (map_program(to_tree(text), "priority", vocabulary) for text in (SMALL, LARGER))
+    a, b = value_of(SMALL), value_of(LARGER)
+    means = 0
+    for seed in range(200):
+        work = Work(random.Random(seed), one, (other,), vocabulary)
+        tree = blend(work)
+        if tree is None:
+            continue
+        assert work.grafted == 0
+        text = show(tree)
+        assert "fit" not in text.split("return")[1]  # what a local stood for is written out
+        found, answer = value_of(text), to_tree(text).fields[0][1].get("body")[-1].fields[0]
+        left, operator, right = answer.fields
+        if (
+            operator is ast.Add
+            and "gap" not in text
+            and left.kind is ast.BinOp
+            and left.fields[1] is ast.Mult
+        ):
+            share, rest = constant_of(left.fields[0]), constant_of(right.fields[0])
+            if share is not None and rest is not None and len(text) > len(LARGER):
+                means += 1
+                assert share + rest == pytest.approx(1.0)
+                np.testing.assert_allclose(found, share * a + rest * b, rtol=1e-12)
+    assert means > 20
+
+
+def test_answers_that_cannot_be_written_as_one_expression_are_not_joined():
+    vocabulary = Vocabulary(PRIMITIVES, True)
+    own = map_program(to_tree(SMALL), "priority", vocabulary)
+    for body in (
+        "    if True:\n        return item\n    return remaining\n",
+        "    a, b = item, remaining\n    return a - b\n",
+        "    t = item\n" + "    t = t * t + t\n" * 12 + "    return t\n",
+        "    return mine(item)\n",
+    ):
+        mate = map_program(to_tree(SMALL.split("    return", maxsplit=1)[0] + body), "priority", vocabulary)
+        assert mate is not None
+        for seed in range(60):
+            tree = blend(Work(random.Random(seed), own, (mate,), vocabulary))
+            assert tree is None or (len(show(tree)) < 400 and "mine" not in show(tree))
+
+
+def test_without_mates_nothing_is_joined():
+    vocabulary = Vocabulary(PRIMITIVES, True)
+    own = map_program(to_tree(LARGER), "priority", vocabulary)
+    assert all(blend(Work(random.Random(seed), own, (), vocabulary)) is None for seed in range(20))
 
 
 def test_a_proposal_follows_from_its_context_and_the_credits_alone():
