@@ -210,7 +210,7 @@ def _lineage(facts: Facts) -> Markup:
     steps = facts.lineage
     if len(steps) < 2:
         return Markup("")
-    gained = sum(1 for step in steps if step.gain is not None and step.gain > 0)
+    gained = sum(map(_gained, steps))
     shown = steps[-_DIFFS:]
     left = len(steps) - len(shown)
     words = f"{plural(len(steps) - 1, 'step')} from the seed program, {gained} of them with a gain."
@@ -220,16 +220,19 @@ def _lineage(facts: Facts) -> Markup:
         plots.lineage([step.objective for step in steps], contents.unit_of(facts)),
         f"{facts.about.objective.name} of each ancestor, {_better(facts)}; steps may lead through worse programs",
     )
-    opened = [step.number for step in shown if step.gain is not None and step.gain > 0][-_OPEN:]
+    opened = [step.number for step in shown if _gained(step)][-_OPEN:]
     diffs = [
         _step(facts, step, step.number in opened) for step in shown if step.gain is not None or step.diff
     ]
     return _join([Markup("<p>{}</p>").format(words), drawn, _table(contents.steps(facts)), *diffs])
 
 
+def _gained(step: Step) -> bool:
+    return step.gain is not None and step.gain > 0
+
+
 def _step(facts: Facts, step: Step, opened: bool) -> Markup:
-    gained = step.gain is not None and step.gain > 0
-    gain = f", gained {number(step.gain)}" if gained else ", no gain"
+    gain = f", gained {number(step.gain)}" if _gained(step) else ", no gain"
     title = (
         f"proposal {step.number}: {facts.about.objective.name} {number(step.objective)}{gain}, {step.made_by}"
     )

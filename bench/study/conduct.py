@@ -92,8 +92,9 @@ def _searched(plan: Plan, places: Places, how: Conduct) -> bool:
         say("all runs of this study are done")
         return True
     todo = Counter(task["problem"] for task in tasks if task["do"] == "run")
+    _announce(plan, todo.total(), how.jobs)
     with Trials(plan, places, min(how.jobs, len(tasks)), how.unsafe) as trials:
-        tried = _tried(plan, places, trials, tasks, how)
+        tried = _tried(plan, places, trials, tasks)
         if not _priced(plan, places, tried, todo, how):
             return False
         with Watch(plan, plan_size(plan), tried, todo, trials.jobs) as watch:
@@ -106,27 +107,28 @@ def plan_size(plan: Plan) -> int:
     return len(plan.problems) * len(plan.searching) * len(plan.seeds)
 
 
-def _tried(
-    plan: Plan, places: Places, trials: Trials, tasks: Sequence[dict[str, Any]], how: Conduct
-) -> Estimate:
-    """Say what is to be done, and try each problem for a moment."""
-    tried: dict[str, Any] = known_trials(places)
-
-    def note(task: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        tried[task["problem"]] = {**answer, "unit": task["unit"]}
-        places.write(places.estimate, tried)
-
-    runs = sum(task["do"] == "run" for task in tasks)
+def _announce(plan: Plan, runs: int, jobs: int) -> None:
+    """Say what is to be done."""
     head = (
         f"{plural(len(plan.problems), 'problem')} x {len(plan.strategies)} strategies x "
         f"{plural(len(plan.seeds), 'seed')}, {said(plan.amount)} {UNITS[plan.kind]} each: {plural(runs, 'run')} to do, "
-        f"{how.jobs} side by side"
+        f"{jobs} side by side"
     )
     say(head + (f" ({SIMULATED})" if plan.simulated is not None else ""))
     few = too_few(len(plan.seeds), len(plan.compare) * len(plan.problems))
     if few:
         say(f"warning: {few}")
-    wanted = trials_for(plan, places, tasks)
+
+
+def _tried(plan: Plan, places: Places, trials: Trials, tasks: Sequence[dict[str, Any]]) -> Estimate:
+    """What a moment of each problem took: of those that were tried before, and of the others now."""
+    tried = known_trials(places)
+
+    def note(task: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        tried[task["problem"]] = {**answer, "unit": task["unit"]}
+        places.write(places.estimate, tried)
+
+    wanted = trials_for(plan, tried, tasks)
     if wanted:
         say(f"trying {plural(len(wanted), 'problem')} for a moment, to say what it will take")
         trials.conduct(wanted, note, lambda _: None)
@@ -135,7 +137,7 @@ def _tried(
 
 def _priced(plan: Plan, places: Places, tried: Estimate, todo: Counter[str], how: Conduct) -> bool:
     """Say what it will take, and ask where that was wanted."""
-    found = spans(plan, tried, todo, min(how.jobs, max(1, todo.total())))
+    found = spans(plan, tried, todo, how.jobs)
     if found["seconds"] is None:
         say("what it takes is not known before it is tried: a model is asked")
     else:

@@ -23,14 +23,13 @@ def known_trials(places: Places) -> dict[str, Any]:
     return {label: one for label, one in told.items() if isinstance(one, dict) and one.keys() >= _TOLD}
 
 
-def trials_for(plan: Plan, places: Places, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def trials_for(plan: Plan, tried: Estimate, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Trials of the problems that have runs to do and were not tried yet.
 
     None where a model is asked, which would cost.
     """
     if plan.llm:
         return []
-    known = known_trials(places)
     labels = dict.fromkeys(task["problem"] for task in tasks if task["do"] == "run")
     unit = "proposals" if plan.simulated is not None and plan.kind != "evaluations" else "evaluations"
     return [
@@ -42,7 +41,7 @@ def trials_for(plan: Plan, places: Places, tasks: Sequence[Mapping[str, Any]]) -
             "seconds": _TRIAL_SECONDS,
         }
         for label in labels
-        if label not in known
+        if label not in tried
     ]
 
 
@@ -86,22 +85,17 @@ def spans(
     # More of them than cores get in each other's way: they search, and wait for nobody. A trial had a core for itself;
     # what runs took tells that already.
     crowd = beside / min(beside, len(os.sched_getaffinity(0)))
-    seconds: float | None = 0.0
-    size: float | None = 0.0
-    for label, count in todo.items():
-        each, written = _run(plan, tried[label]) if label in tried else (None, None)
-        each = None if each is None else each * crowd
-        if took.get(label):
-            each = fmean(took[label])
-        seconds = None if each is None or seconds is None else seconds + count * each
-        size = None if written is None or size is None else size + count * written
-        if each is not None and seconds is not None:
-            seconds -= sum(min(age, each) for where, age in in_hand if where == label)
-    return {
-        "runs": runs,
-        "seconds": None if seconds is None else seconds / beside,
-        "bytes": None if size is None else round(size),
-    }
+    alone = {label: _run(plan, tried[label]) for label in todo if label in tried}
+    each = {label: seconds * crowd for label, (seconds, _) in alone.items()}
+    each |= {label: fmean(took[label]) for label in todo if took.get(label)}
+    seconds: float | None = None
+    size: int | None = None
+    if each.keys() == todo.keys():
+        gone = sum(min(age, each[label]) for label, age in in_hand if label in each)
+        seconds = (sum(count * each[label] for label, count in todo.items()) - gone) / beside
+    if alone.keys() == todo.keys():
+        size = round(sum(count * alone[label][1] for label, count in todo.items()))
+    return {"runs": runs, "seconds": seconds, "bytes": size}
 
 
 def _run(plan: Plan, trial: Mapping[str, Any]) -> tuple[float, float]:

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from evolve.bench.study.cost import Estimate, spans
 from evolve.bench.study.plan import Plan
-from evolve.terminal import err, number, safe
+from evolve.terminal import err, number
+from evolve.text import clean
 
 __all__ = ["Watch", "duration", "say"]
 
@@ -101,7 +102,7 @@ class Watch:
         """
         if self._bar is not None:
             self._bar.update(
-                self._bar.task_ids[0], completed=self.count, description=safe(self._line(in_hand), 400).plain
+                self._bar.task_ids[0], completed=self.count, description=clean(self._line(in_hand), 400)
             )
             return
         now = time.monotonic()

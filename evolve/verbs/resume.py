@@ -39,14 +39,13 @@ def run(args: argparse.Namespace) -> int:
         watch = Watch(problem.objective, tuple(problem.measures), making["config"]["islands"], budget)
         watch.recall(book)
         watch.reached.update(best_by_cell(book, problem.objective, problem.measures))
-        begun = book.query("SELECT coalesce(max(number), 0) AS begun FROM proposals")[0]["begun"]
         before, here = machines(book), machine_name(machine.fingerprint())
     needs_jail(args.unsafe)
     if problem.speed and before and before != [here]:
         told = f"its speeds were measured on {'; '.join(before)}; this is {here}: they are not to be compared"
         err().print(safe(f"warning: {told}", style="yellow"), soft_wrap=True)
     return conduct(
-        Session(problem, ledger, making["seed"], budget, args.workers, begun),
+        Session(problem, ledger, making["seed"], budget, args.workers, watch.proposals),
         watch,
         output_of(args),
         lambda: search(

@@ -26,7 +26,7 @@ from evolve.statement import Problem
 from evolve.summary import last_document
 from evolve.telling import doubts, headline, rule, tell_counts, tell_source, tell_unseen, tell_ways_on
 from evolve.terminal import is_ascii, number, out, plot, print_json, safe
-from evolve.text import clean
+from evolve.text import clean, plural
 from evolve.verbs.common import add_json
 
 __all__ = ["configure", "run"]
@@ -241,7 +241,7 @@ def _tell_lineage(console: Console, steps: list[Step], most: int) -> None:
     for at in gains[-most:]:
         folded = at - before - 1
         if folded > 0:
-            console.print(Text(f"  {folded} step{'s' if folded > 1 else ''} without gain", style="dim"))
+            console.print(Text(f"  {plural(folded, 'step')} without gain", style="dim"))
         _step(console, steps[at])
         before = at
 
