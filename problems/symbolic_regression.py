@@ -155,33 +155,31 @@ def equation_of(seed: int) -> Equation:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What is hidden from the program: t at each point, s, and an orthonormal basis of the linear functions there."""
+    """What is hidden from the program: t at each point, s, and at which points x and y are positive, (2, points)."""
 
     t: Floats
     s: float
-    lines: Floats
+    positive: npt.NDArray[np.bool_]
 
 
 def case(name: str, points: Floats, t: Floats, s: float = 0.0) -> Case:
     """A case; the points go to the program, the rest stays. `s` is that of t unless it is given."""
-    lines = np.linalg.qr(np.vstack([np.ones(len(t)), points]).T)[0]
-    hidden = Measured(t, s or float(t.std()), lines)
+    hidden = Measured(t, s or float(t.std()), points[:2] > 0.0)
     return Case(name, inputs=tuple(np.ascontiguousarray(row) for row in points), hidden=hidden)
 
 
 def score(predicted: Floats, case: Case) -> dict[str, float]:
-    """Normalised error; which share of the variance of the prediction a linear function explains, 1 for a constant."""
+    """Normalised error; which share of the squared error lies where x is positive, and where y is; a half of none.
+
+    These shares keep apart formulas that are wrong in different places, and what one lacks another has.
+    """
     hidden: Measured = case.hidden
     if predicted.shape not in ((), hidden.t.shape):
         raise Rejected(f"the prediction has shape {predicted.shape}, not {hidden.t.shape}")
-    predicted = np.broadcast_to(predicted, hidden.t.shape)
-    varying = predicted - predicted.mean()
-    variance, straight = float(varying @ varying), float(np.sum((hidden.lines.T @ varying) ** 2))
-    constant = (
-        np.ptp(predicted) == 0.0 or variance == 0.0
-    )  # its mean may be rounded, its size too small to be squared
-    linear = 1.0 if constant else min(1.0, straight / variance)
-    return {"nmse": float(np.mean(((hidden.t - predicted) / hidden.s) ** 2)), "linear": linear}
+    error = ((hidden.t - predicted) / hidden.s) ** 2
+    total = float(error.sum())
+    by_x, by_y = ((hidden.positive @ error) / total).tolist() if total > 0.0 else (0.5, 0.5)
+    return {"nmse": float(error.mean()), "by_x": by_x, "by_y": by_y}
 
 
 def polynomial(points: Floats, t: Floats, degree: int) -> str:
@@ -234,7 +232,7 @@ def symbolic_regression(equation: int = 0, points: int = 400, noise: float = 0.0
         returns=Array("f8", None, low=-_MOST, high=_MOST),
         score=score,
         objective=Objective("nmse", "min"),
-        measures=[Measure("linear", 0.0, 1.0, bins=12), Measure("nodes", 0, 120, bins=15)],
+        measures=[Measure("by_x", 0.2, 0.8, bins=14), Measure("by_y", 0.2, 0.8, bins=14)],
         unseen={"inside": others("inside", rng), "outside": others("outside", rng, True)},
         fresh=lambda rng: [measured("fresh", rng)[0]],
         strategy=any_points,
