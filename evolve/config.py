@@ -50,7 +50,8 @@ class Config:
         restart: evaluations without a gain after which an island starts again from the seed program; 0 is never.
         migrate: evaluations after which each island offers its best to its neighbour, if that has not just begun.
         mates: other elites handed to a mutator, for crossover.
-        tune: most evaluations spent on the constants of one fresh structure; 0 for no tuning.
+        tune: most evaluations spent on the constants of one fresh structure of the mutator's; 0 for no tuning. For what
+            a model writes its own dial says.
         tune_each: evaluations spent a constant.
         keep: share of the fresh structures that go on being tuned at each look.
         retest: whether would-be elites are evaluated again where the objective is random.
@@ -73,7 +74,7 @@ class Config:
     restart: int = 0
     migrate: int = 2_500
     mates: int = 2
-    tune: int = 40
+    tune: int = 0
     tune_each: int = 4
     keep: float = 0.05
     retest: bool = True

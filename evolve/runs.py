@@ -171,7 +171,7 @@ def resume(ledger: str | Path, **how: Any) -> Run:
             budget = Simulated.of(book.run["simulated"]).budget(budget)
         asks = "llm" in book.run
         options = as_last(book, options) if asks else replace(options, llm=None)
-        with asked(options, Dials.of(book.run["llm"]) if asks else None) as (asking, _):
+        with asked(options, _dials(book.run)) as (asking, _):
             session = _How(budget, options, asking)
             return _session(_Session(problem, book, _search(problem, book.run), book.fingerprint, session))
 
@@ -323,10 +323,16 @@ async def _rescore(problem: Problem, book: Ledger, options: Options, mark: str) 
 def _search(problem: Problem, making: Mapping[str, Any]) -> Search:
     """The search that a run was told to be."""
     mutator = SyntacticMutator(problem.block, problem.entry, problem.primitives, problem.max_nodes)
-    model = ModelMutator(problem, Dials.of(making["llm"])) if "llm" in making else None
+    dials = _dials(making)
+    model = None if dials is None else ModelMutator(problem, dials)
     simulated = SimulatedModel(Simulated.of(making["simulated"]), mutator) if "simulated" in making else None
     config = Config.recorded(making["config"])
     return Search(problem, config, making["seed"], simulated or mutator, making["init"], model)
+
+
+def _dials(making: Mapping[str, Any]) -> Dials | None:
+    """How models are asked, if any are. A ledger that is older than the dial `tune` tuned all programs alike."""
+    return Dials.of({"tune": making["config"]["tune"], **making["llm"]}) if "llm" in making else None
 
 
 def _told(problem: Problem) -> dict[str, Any]:

@@ -208,24 +208,29 @@ class Search:
         proposal = Proposal(number, island, mutator, draft=draft.canonical)
         return self._pending(proposal, draft, None)
 
-    def _order(self, number: int, draft: Draft, standing: Standing) -> TuneOrder | None:
+    def _order(self, proposal: Proposal, draft: Draft, standing: Standing) -> TuneOrder | None:
         """Constants of a fresh structure are tuned once: untuned scores say little about a structure.
 
         Not where speed is sought: a trial is a race, and constants seldom decide one.
         """
-        if not self.config.tune or not draft.constants or self.problem.speed:
+        most = self._trials(proposal.mutator)
+        if not most or not draft.constants or self.problem.speed:
             return None
         if self._structures.get(draft.structure, standing.seen) < standing.seen:
             return None
-        seed = (self.seed * 1_000_003 + number) % 2**31 + 1
-        return TuneOrder(self.config.tune, self.config.tune_each, seed, standing.bars)
+        seed = (self.seed * 1_000_003 + proposal.number) % 2**31 + 1
+        return TuneOrder(most, self.config.tune_each, seed, standing.bars)
+
+    def _trials(self, mutator: str) -> int:
+        """Most trials of the constants of what a mutator proposes: a model's answer costs far more than one of ours."""
+        return self.model.dials.tune if self.model and mutator == ModelMutator.name else self.config.tune
 
     def _pending(self, proposal: Proposal, draft: Draft, standing: Standing | None) -> Pending:
         """With what has to be evaluated, if anything; `standing` is None for programs that were given."""
         seen = None if standing is None else standing.seen
         if draft.error:
             return Pending(proposal, draft, None, seen)
-        order = None if standing is None else self._order(proposal.number, draft, standing)
+        order = None if standing is None else self._order(proposal, draft, standing)
         if self.model is None:
             self._structures.setdefault(draft.structure, -1)
             known = self._proposed.setdefault(draft.canonical, proposal.number)
@@ -336,8 +341,10 @@ class Search:
                 self._proposed.setdefault(proposal.draft, proposal.number)
                 self._proposed.setdefault(program.canonical, proposal.number)
             self._count_clipped(evaluation)
-            constants = len(commit.trials[0].constants) if commit.trials else 0
-            self.screening.note(commit, tuning_budget(self.config.tune, self.config.tune_each, constants))
+            most = self._trials(proposal.mutator)
+            if most:
+                constants = len(commit.trials[0].constants) if commit.trials else 0
+                self.screening.note(commit, tuning_budget(most, self.config.tune_each, constants))
         reward = self._reward(proposal, added, best)
         if proposal.mutator == self.mutator.name:
             self.mutator.credit(proposal.operator, reward, proposal.evaluations)

@@ -71,7 +71,8 @@ SHIPPED: Final[Mapping[str, Strategy]] = {
             "no_archive", "evolution without cells: an island holds one program, its best", {"cells": False}
         ),
         Strategy("no_islands", "evolution on one island", {"islands": 1}),
-        Strategy("no_tuner", "evolution that tunes no constants", {"tune": 0}),
+        Strategy("no_tuner", "evolution that tunes no constants of what a model wrote", {}, {"tune": 0}),
+        Strategy("tuner", "evolution that tunes the constants of every fresh structure", {"tune": 40}),
         Strategy("no_crossover", "evolution in which no program gets parts of another", {"mates": 0}),
         Strategy(
             "no_inspirations",

@@ -30,6 +30,7 @@ _LOWEST: Final = {
     "epoch": 1,
     "failures": 0,
     "lessons": 0,
+    "tune": 0,
     "deadline": 0.01,
 }
 
@@ -54,6 +55,7 @@ class Dials:
         failures: how many failures of relatives stand in a prompt.
         lessons: answers after which a model sums up what helped and what did not; 0 is never.
         repair: whether what failed is given back once, with its error.
+        tune: most evaluations spent on the constants of one fresh structure that a model wrote; 0 for no tuning.
         syntactic: whether the syntactic mutator keeps idle cores busy.
         deadline: seconds for one attempt at a request.
         templates: folder with templates that replace the package's, or "".
@@ -77,6 +79,7 @@ class Dials:
     failures: int = 2
     lessons: int = 200
     repair: bool = True
+    tune: int = 40
     syntactic: bool = True
     deadline: float = 600.0
     templates: str = ""

@@ -37,13 +37,13 @@ PLAN = """
 problems = ["small.py"]
 seeds = "0-3"
 budget = "80ev"
-compare = [["evolution", "untuned"], ["evolution", "classical"]]
+compare = [["evolution", "tuned"], ["evolution", "classical"]]
 
 [strategies.evolution]
-[strategies.untuned]
+[strategies.tuned]
 extends = "evolution"
-tune = 0
-about = "no *tuning* at all | really"
+tune = 40
+about = "all is *tuned* | really"
 """
 
 

@@ -111,7 +111,7 @@ def _seeds(document):
     [
         (_problem, "problem 'small', or a library that scores it, is not the same there"),
         (_budget, "its budget was 81 evaluations, this one's is 80 evaluations"),
-        (_strategy, "strategy 'untuned' is another there"),
+        (_strategy, "strategy 'tuned' is another there"),
         (_seeds, "no seed is in both"),
     ],
 )

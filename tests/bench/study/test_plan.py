@@ -26,7 +26,7 @@ def test_a_file_says_everything(tmp_path):
         problems = ["online_bin_packing", {name = "capset", n = 6}, "mine/my.py:other k=2"]
         seeds = [3, 5]
         budget = "2Mtok"
-        compare = [["rare", "evolution"], ["rare", "no_tuner"]]
+        compare = [["rare", "evolution"], ["rare", "tuner"]]
         outcome = "unseen"
         draws = 0
         [strategies.rare]
@@ -43,7 +43,7 @@ def test_a_file_says_everything(tmp_path):
     assert [one.label for one in made.problems] == ["online_bin_packing", "capset n=6", "other k=2"]
     assert made.problems[2].name == str(tmp_path / "mine/my.py:other")
     assert (made.seeds, made.budget, made.draws) == ((3, 5), Budget(tokens=2_000_000), 0)
-    assert [one.name for one in made.strategies] == ["rare", "rarer", "evolution", "no_tuner"]
+    assert [one.name for one in made.strategies] == ["rare", "rarer", "evolution", "tuner"]
     assert made.strategy("rarer").dials == {"migrate": 10000, "islands": 8}
     assert made.simulated == Simulated(tokens=1000, slots=16)
     assert plan_of(made.as_given(), tmp_path / "elsewhere") == made

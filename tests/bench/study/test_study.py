@@ -50,7 +50,7 @@ def test_every_run_is_a_ledger_and_the_document_says_what_is_in_it(made):
         assert one["program"] == points[-1].program
         assert set(one["elsewhere"]["unseen"]) == {"far", "near"}
         assert len(one["elsewhere"]["fresh"]) == 2
-    assert evolve.open_run(folder / "runs" / "small" / "untuned-0.db").config["tune"] == 0
+    assert evolve.open_run(folder / "runs" / "small" / "tuned-0.db").config["tune"] == 40
 
 
 def test_unseen_figures_are_those_of_the_best_program(made):
@@ -90,13 +90,13 @@ def test_the_baselines_are_evaluated_once_and_compared(made):
 def test_the_page_shows_names_as_text_and_its_curves_are_there(made):
     folder, document = made
     text = (folder / "study.md").read_text(encoding="utf-8")
-    assert "no \\*tuning\\* at all \\| really" in text
+    assert "all is \\*tuned\\* \\| really" in text
     assert "\\|mm\\|" in text
     assert "best\\|of 0.75" in text
     assert "![small: best so far](curves-small.svg)" in text
     drawing = (folder / "curves-small.svg").read_text(encoding="utf-8")
     assert drawing.lstrip().startswith("<?xml")
-    assert "untuned" in drawing
+    assert "tuned" in drawing
     for one in document["questions"]:
         if one["outcome"] == "final":
             assert one["sentence"].split(" on ")[0] in text
@@ -165,8 +165,8 @@ def test_a_run_that_was_cut_off_goes_on(copied, made, cli):
 def test_a_ledger_that_is_none_is_made_anew(copied, made, cli):
     _, whole = made
     folder = copied
-    (folder / "runs" / "small" / "untuned-1.json").unlink()
-    (folder / "runs" / "small" / "untuned-1.db").write_bytes(b"no ledger at all" * 64)
+    (folder / "runs" / "small" / "tuned-1.json").unlink()
+    (folder / "runs" / "small" / "tuned-1.db").write_bytes(b"no ledger at all" * 64)
     assert cli("study", folder.parent / "plan.toml", "-o", folder)[0] == 0
     assert contents(json.loads((folder / "study.json").read_text())) == contents(whole)
 
@@ -192,7 +192,7 @@ def test_ctrl_c_leaves_what_is_done(tmp_path):
     ("replace", "words"),
     [
         ({'"80ev"': '"90ev"'}, "its budget were others"),
-        ({"tune = 0": "tune = 3"}, "its strategies were others"),
+        ({"tune = 40": "tune = 3"}, "its strategies were others"),
         ({'"0-3"': '"0-4"'}, "its seeds were others"),
         ({'budget = "80ev"': 'budget = "80ev"\ndraws = 1'}, "its draws were others"),
     ],
