@@ -183,7 +183,7 @@ class _Bench:
                 told.append((run.document[task["unit"]], time.monotonic() - began, size))
             began = time.monotonic()
             self._elsewhere(label, problem.block)
-        # The first of them paid for what a worker does once: it tuned nothing before.
+        # The first of them paid for what a worker does once.
         lengths, taken, sizes = zip(*told[1:], strict=True)
         return {"lengths": lengths, "taken": taken, "after": time.monotonic() - began, "bytes": sizes}
 

@@ -103,7 +103,7 @@ SHIPPED: Final[Mapping[str, Strategy]] = {
         ),
     )
 }
-"""All mutators, tuners and judges are the same in each of them: where a strategy is worse, it is the strategy."""
+"""All mutators and judges are the same in each of them: where a strategy is worse, it is the strategy."""
 
 
 def strategy_of(name: str, given: Mapping[str, Any], known: Mapping[str, Strategy]) -> Strategy:

@@ -75,7 +75,7 @@ class Ours:
         options: more of its command line.
     """
 
-    options: Sequence[str] = ("--ask", "syntactic=no", "--ask", "lessons=0", "--set", "tune=0")
+    options: Sequence[str] = ("--ask", "syntactic=no", "--ask", "lessons=0", "--ask", "tune=0")
     name: str = "evolve"
 
     def launch(self, job: Job) -> Launch:

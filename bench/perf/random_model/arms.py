@@ -101,13 +101,19 @@ def _run(arm: Arm, seed: int, folder: Path, served: Served) -> dict[str, Any]:
 def _asked(
     arm: Arm, seed: int, path: Path, how: dict[str, Any], sampling: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    dials = Dials(syntactic=False, formats=("grammar",), lessons=0, context=8_192, sampling=sampling or {})
+    dials = Dials(
+        syntactic=False,
+        formats=("grammar",),
+        lessons=0,
+        tune=arm.tune,
+        context=8_192,
+        sampling=sampling or {},
+    )
     began = time.monotonic()
     run = evolve.run(
         arm.problem,
         seed=seed,
         ledger=path,
-        config=Config(tune=arm.tune),
         dials=dials,
         proposals=PROPOSALS,
         workers=WORKERS,

@@ -19,8 +19,7 @@ def test_a_run_with_guided_edits_alone_improves_the_seed_program(real_vllm, tmp_
         str(toy),
         ledger=path,
         llm=[real_vllm.endpoint],
-        dials=Dials(syntactic=False, formats=("grammar",), lessons=0),
-        config=evolve.Config(tune=0),
+        dials=Dials(syntactic=False, formats=("grammar",), lessons=0, tune=0),
         proposals=100,
         workers=1,
     )
