@@ -130,20 +130,9 @@ class _How:
 
 def _begun(problem: Problem, path: Path, making: Mapping[str, Any], how: _How) -> Run:
     """The first session of a run, in a new ledger."""
-    assert problem.origin is not None
     mark = fingerprint(problem)
-    about = {
-        "name": problem.name,
-        "parameters": dict(problem.parameters),
-        "description": problem.description,
-        "path": str(problem.origin.path),
-        "factory": problem.origin.factory,
-        "objective": _told(problem),
-        "measures": [[m.name, m.low, m.high, m.bins] for m in problem.measures],
-        "seed_program": problem.block,
-    }
     search = _search(problem, making)
-    with Ledger.create(path, about, {**making, "version": evolve.__version__}, mark) as book:
+    with Ledger.create(path, _about(problem), {**making, "version": evolve.__version__}, mark) as book:
         try:
             return _session(_Session(problem, book, search, mark, how))
         except ProblemError:
@@ -190,7 +179,7 @@ def rescore(ledger: str | Path, **how: Any) -> int:
     with Ledger.open(ledger) as book:
         problem = problem_of(book)
         mark = fingerprint(problem)
-        book.begin_session(mark, _machine(options), sys.argv, {}, rescore=True)
+        book.begin_session(mark, _machine(options), sys.argv, {}, rescored=_about(problem))
         done = wait(_rescore(problem, book, options, mark))
         book.end_session("rescored", {"evaluations": done})
         return done
@@ -328,6 +317,21 @@ def _search(problem: Problem, making: Mapping[str, Any]) -> Search:
     simulated = SimulatedModel(Simulated.of(making["simulated"]), mutator) if "simulated" in making else None
     config = Config.recorded(making["config"])
     return Search(problem, config, making["seed"], simulated or mutator, making["init"], model)
+
+
+def _about(problem: Problem) -> dict[str, Any]:
+    """What a ledger says of a problem, for readers that do not load it."""
+    assert problem.origin is not None
+    return {
+        "name": problem.name,
+        "parameters": dict(problem.parameters),
+        "description": problem.description,
+        "path": str(problem.origin.path),
+        "factory": problem.origin.factory,
+        "objective": _told(problem),
+        "measures": [[m.name, m.low, m.high, m.bins] for m in problem.measures],
+        "seed_program": problem.block,
+    }
 
 
 def _dials(making: Mapping[str, Any]) -> Dials | None:

@@ -109,7 +109,9 @@ class Search:
         self.tally = Tally()
         self._proposed: dict[str, int] = {}  # canonical hash -> number of the proposal that had it first
         self._programs: dict[int, str] = {}  # number -> program, for those a duplicate may point at
-        self._structures: dict[str, int] = {}  # structure -> commits before it was known
+        self._structures: dict[
+            str, int
+        ] = {}  # of what may be tuned: structure -> commits before it was known
 
     # -- proposing -------------------------------------------------------------------------------------------
 
@@ -332,7 +334,6 @@ class Search:
         if evaluation is not None and program is not None:
             self.tally.statuses[evaluation.status.value] += 1
             self._programs[proposal.number] = program.id
-            self._structures.setdefault(program.structure, self.tally.proposals - 1)
             if evaluation.status is Status.TIMEOUT:
                 # A time-out may be the machine's fault: it is never passed on to an equal program.
                 if self._proposed.get(proposal.draft) == proposal.number:
@@ -343,6 +344,7 @@ class Search:
             self._count_clipped(evaluation)
             most = self._trials(proposal.mutator)
             if most:
+                self._structures.setdefault(program.structure, self.tally.proposals - 1)
                 constants = len(commit.trials[0].constants) if commit.trials else 0
                 self.screening.note(commit, tuning_budget(most, self.config.tune_each, constants))
         reward = self._reward(proposal, added, best)

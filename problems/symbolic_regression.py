@@ -232,7 +232,7 @@ def symbolic_regression(equation: int = 0, points: int = 400, noise: float = 0.0
         returns=Array("f8", None, low=-_MOST, high=_MOST),
         score=score,
         objective=Objective("nmse", "min"),
-        measures=[Measure("by_x", 0.2, 0.8, bins=14), Measure("by_y", 0.2, 0.8, bins=14)],
+        measures=[Measure("by_x", 0.0, 1.0, bins=24), Measure("by_y", 0.0, 1.0, bins=24)],
         unseen={"inside": others("inside", rng), "outside": others("outside", rng, True)},
         fresh=lambda rng: [measured("fresh", rng)[0]],
         strategy=any_points,

@@ -18,6 +18,7 @@ from evolve.programs_db import opening
 from evolve.programs_db.claims import Ruling, insert_ruling
 from evolve.programs_db.dialogue import Answered, Asked, Spent, insert_answered, insert_asked, insert_wasted
 from evolve.programs_db.errors import LedgerError, LedgerMismatch
+from evolve.programs_db.introduction import insert_problem, introduce
 from evolve.programs_db.lock import WriterLock
 from evolve.programs_db.reading import Reading
 from evolve.programs_db.records import Commit, Elite, Evaluation
@@ -84,7 +85,7 @@ class Ledger(Reading):
             if path.exists():
                 raise LedgerError(f"{path}: the file exists; resume it or choose another name", exit_code=2)
             with opening.translated(path):
-                opening.build(path, lambda db: _introduce(db, problem, run, fingerprint))
+                opening.build(path, lambda db: introduce(db, problem, run, fingerprint))
             ledger = cls._connected(path, lock)
             undo.pop_all()
         return ledger
@@ -180,7 +181,7 @@ class Ledger(Reading):
         argv: Sequence[str],
         budget: Any,
         *,
-        rescore: bool = False,
+        rescored: Mapping[str, Any] | None = None,
     ) -> int:
         """Begin to write: what follows is recorded under this fingerprint, until the next session.
 
@@ -189,7 +190,7 @@ class Ledger(Reading):
             machine: plain data about it.
             argv: the command.
             budget: plain data.
-            rescore: the fingerprint may differ from that of the last session.
+            rescored: the problem as it is now, as for `create`; its fingerprint may differ from the last session's.
 
         Returns:
             The id of the session: 1, 2, 3, ...
@@ -197,7 +198,7 @@ class Ledger(Reading):
         Raises:
             LedgerMismatch: another fingerprint than that of the last session, and not a rescore.
         """
-        if fingerprint != self.fingerprint and not rescore:
+        if fingerprint != self.fingerprint and rescored is None:
             raise LedgerMismatch(
                 f"{self.path}: its scores were made under fingerprint {self.fingerprint}, not {fingerprint}; "
                 "`evolve rescore` evaluates its programs again"
@@ -207,11 +208,13 @@ class Ledger(Reading):
             dump(machine),
             dump(list(argv)),
             dump(budget),
-            int(rescore),
+            int(rescored is not None),
             os.getpid(),
             time.time(),
         )
         with self._transaction():
+            if rescored is not None:
+                insert_problem(self._db, rescored, fingerprint)
             cursor = self._db.execute(
                 "INSERT INTO sessions (run, fingerprint, machine, argv, budget, rescore, pid, at) "
                 "VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
@@ -386,29 +389,3 @@ class Ledger(Reading):
         numbers = {number for (number,) in self._db.execute("SELECT number FROM proposals")}
         low = next(number for number in range(count + 1) if number not in numbers)
         return low, {number for number in numbers if number > low}
-
-
-def _introduce(db: Database, problem: Mapping[str, Any], run: Mapping[str, Any], fingerprint: str) -> None:
-    """The rows that every ledger begins with."""
-    about, config = dict(problem), dict(run)
-    name, path = about.pop("name"), about.pop("path", None)
-    row = {
-        "id": 1,
-        "name": name,
-        "parameters": dump(about.pop("parameters", {})),
-        "fingerprint": fingerprint,
-        "description": about.pop("description", ""),
-        "path": None if path is None else str(path),
-        "extra": dump(about),
-    }
-    db.table("problems").insert(row)
-    seed, version = config.pop("seed", None), config.pop("version", "")
-    values = {
-        "id": 1,
-        "problem": 1,
-        "seed": seed,
-        "config": dump(config),
-        "version": version,
-        "at": time.time(),
-    }
-    db.table("runs").insert(values)

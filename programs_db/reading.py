@@ -36,8 +36,10 @@ class Reading:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """What `create` was told about the problem."""
-        row = self.query("SELECT name, parameters, description, path, extra FROM problems")[0]
+        """What `create` was told about the problem, or the last rescore since."""
+        row = self.query(
+            "SELECT name, parameters, description, path, extra FROM problems ORDER BY id DESC LIMIT 1"
+        )[0]
         parameters, extra = json.loads(row.pop("parameters")), json.loads(row.pop("extra"))
         return {**row, "parameters": parameters, **extra}
 
@@ -54,7 +56,7 @@ class Reading:
         return str(
             self._one(
                 "SELECT coalesce((SELECT fingerprint FROM sessions ORDER BY id DESC LIMIT 1), "
-                "(SELECT fingerprint FROM problems))"
+                "(SELECT fingerprint FROM problems ORDER BY id LIMIT 1))"
             )
         )
 

@@ -48,7 +48,15 @@ def searched(equation: int, seed: int, evaluations: int, folder: Path) -> Result
     problem = evolve.load("symbolic_regression", {"equation": equation})
     ledger = folder / f"evolve-{evaluations}-{equation}-{seed}.db"
     ledger.unlink(missing_ok=True)  # of a run that was broken off
-    run = evolve.run(problem, seed=seed, budget=f"{evaluations}ev", ledger=ledger, workers=1, verify=False)
+    run = evolve.run(
+        problem,
+        seed=seed,
+        budget=f"{evaluations}ev",
+        ledger=ledger,
+        config=evolve.Config(tune=40),
+        workers=1,
+        verify=False,
+    )
     if run.stopped != "budget":
         raise SystemExit(f"{ledger}: {run.stopped}: not counted")
     spent, best = 0, None
@@ -245,7 +253,7 @@ seconds are medians, on a machine that did other things too.
 Not alike: gplearn's `/`, `log` and `sqrt` are its protected ones, and its `exp` stops at exp(50), so they are
 finite everywhere; with evolve a formula that is not finite at one of the points is rejected. gplearn is run in
 three ways, by population and parsimony coefficient, else with its defaults but for squared error and constants from
--3 to 3; what it is judged by is the program that it chooses from its last generation. evolve tunes constants within
+-3 to 3; what it is judged by is the program that it chooses from its last generation. evolve tunes constants (`tune=40`) within
 its budget, gplearn has no such step; it is judged by the best program on `train` when the evaluations are spent.
 `fails` is a formula that is not finite at an unseen point. No setting of either was chosen by these figures; the
 form of the equations was settled while evolve was tried on five others.

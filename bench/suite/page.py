@@ -22,7 +22,7 @@ def page(rows: Sequence[Row]) -> str:
     parts = [
         "# The suite, searched without a model",
         "",
-        f"Every shipped problem with its default parameters: the syntactic mutator alone, {SECONDS} s, two",
+        f"Every shipped problem with its default parameters: the syntactic mutator, {SECONDS} s, two",
         f"workers, seeds {SEEDS[0]} to {SEEDS[-1]}. Written by `python -m bench.suite` from ledgers; nothing here is",
         "typed by hand.",
         "",

@@ -4,9 +4,11 @@ Knows kinds and syntax. Knows nothing of scores, and holds nothing that is parti
 """
 
 import ast
+import builtins
 
 from evolve.identity import form
 from evolve.mutators.sites import Map, Scope, Site
+from evolve.mutators.survey import assigned
 from evolve.mutators.work import Work
 from evolve.tree import Node, at, docstring
 from evolve.vocabulary import ARITHMETIC, accepts, name_node, number
@@ -14,6 +16,8 @@ from evolve.vocabulary import ARITHMETIC, accepts, name_node, number
 __all__ = ["blend", "cross", "with_names"]
 
 _MIXED = frozenset({"num", "vec"})
+_BINDERS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda, ast.NamedExpr)
+_BUILTIN = frozenset(dir(builtins))
 _LARGEST = 400  # nodes of an answer that is written as one expression: names that stand for much multiply
 
 
@@ -84,14 +88,44 @@ def _parts(work: Work, giver: Map) -> tuple[Site, Node] | None:
 
 
 def _answers(work: Work, giver: Map) -> tuple[Site, Node] | None:
-    """What the program returns, and what the giver does; both compute it in a straight line."""
-    site = _returned(work.own)
-    if site is None or site.own not in _MIXED or not giver.plain:
+    """What the program returns, and what the giver does; both compute it in a straight line, of the same parameters."""
+    site, theirs = _returned(work.own), _returned(giver)
+    if site is None or theirs is None or not {site.own, theirs.own} <= _MIXED:
+        return None
+    function = at(work.own.tree, work.own.entry)
+    parameters = _parameters(function)
+    if parameters != _parameters(at(giver.tree, giver.entry)):
         return None
     node = _in_one(giver)
-    if node is None or not _names(node) <= site.scope.kinds.keys() | work.own.names:
+    if node is None or form(node) == form(site.node):
         return None
+    names = _names(node)
+    if not names.isdisjoint(assigned(function)) or not names - set(parameters) <= _global(work.own.tree):
+        return None  # it would read what this program has bound to something else, or to nothing
     return site, node
+
+
+def _parameters(function: Node) -> tuple[str, ...]:
+    """Names of all parameters, in order."""
+    arguments = function.get("args")
+    return tuple(
+        one.fields[0] for name in ("posonlyargs", "args", "kwonlyargs") for one in arguments.get(name)
+    )
+
+
+def _global(tree: Node) -> set[str]:
+    """Names that every function of a module can read."""
+    names = set(_BUILTIN)
+    for line in tree.fields[0]:
+        if line.kind in (ast.Import, ast.ImportFrom):
+            names.update(
+                (alias.fields[1] or alias.fields[0]).partition(".")[0] for alias in line.get("names")
+            )
+        elif line.kind in (ast.FunctionDef, ast.ClassDef):
+            names.add(line.fields[0])
+        else:
+            names.update(assigned(line))
+    return names
 
 
 def _returned(own: Map) -> Site | None:
@@ -145,7 +179,11 @@ def _told(node: Node, known: dict[str, Node]) -> Node:
 
 def _binds_inside(node: Node) -> bool:
     """Whether names are bound in an expression, as comprehensions and lambdas do."""
-    return "\0=" in form(node) or "\0!" in form(node)
+    return node.kind in _BINDERS or any(
+        item.__class__ is Node and _binds_inside(item)
+        for value in node.fields
+        for item in (value if value.__class__ is tuple else (value,))
+    )
 
 
 def _names(node: Node) -> set[str]:
@@ -163,7 +201,7 @@ def _at_home(work: Work, given: Site, scope: Scope, own: bool) -> Node | None:
         if name in scope.kinds and (kind is None or accepts(kind, scope.kinds[name])):
             continue
         if kind is None:
-            if not own and name not in work.own.names:
+            if not own and name not in _global(work.own.tree):
                 return None  # a function or module that this program does not know
             continue
         names = scope.names(kind)

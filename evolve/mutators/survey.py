@@ -12,7 +12,7 @@ from evolve.mutators.sites import UNKNOWN, Line, Map, Scope, Site
 from evolve.tree import Node, Path, docstring
 from evolve.vocabulary import ARITHMETIC, Primitive, Vocabulary, accepts, constant_of
 
-__all__ = ["dotted", "map_program"]
+__all__ = ["assigned", "dotted", "map_program"]
 
 _NUMBERS = frozenset({"pi", "e", "inf", "nan", "tau", "newaxis", "euler_gamma"})
 _INTEGRAL = frozenset({"len", "range", "int"})
@@ -46,13 +46,14 @@ def _mentioned(node: Node) -> Iterable[str]:
                 yield item
 
 
-def _assigned(node: Node) -> Iterable[str]:
+def assigned(node: Node) -> Iterable[str]:
+    """Names that are bound or deleted by statements and expressions within, at any depth; not those of imports."""
     if node.kind is ast.Name and node.fields[1] is not ast.Load:
         yield node.fields[0]
     for value in node.fields:
         for item in value if value.__class__ is tuple else (value,):
             if item.__class__ is Node:
-                yield from _assigned(item)
+                yield from assigned(item)
 
 
 class _Surveyor:
@@ -70,7 +71,7 @@ class _Surveyor:
     def function(self, node: Node, path: Path, scope: Scope) -> None:
         """A function's body; parameters are nums unless their annotation or the problem says otherwise."""
         arguments = node.get("args")
-        self.assigned |= frozenset(_assigned(node))
+        self.assigned |= frozenset(assigned(node))
         late = self.assigned & self.vocabulary.names.keys()  # declared by the problem, bound by the block
         if late:
             scope = Scope({name: kind for name, kind in scope.kinds.items() if name not in late})

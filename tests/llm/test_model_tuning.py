@@ -31,9 +31,9 @@ def longer():
     return answer
 
 
-def run(toy, path, proposals=40, **dials):
+def run(toy, path, proposals=40, answer=None, **dials):
     given = Dials(**{"formats": ("block",), "lessons": 0, "max_tokens": 200, "repair": False, **dials})
-    with served(longer(), latency=0.01, slots=4) as server:
+    with served(answer or longer(), latency=0.01, slots=4) as server:
         evolve.run(
             toy, ledger=path, llm=server.url, dials=given, proposals=proposals, workers=1, verify=False
         )
@@ -58,6 +58,15 @@ def test_what_a_model_wrote_is_tuned_and_what_the_mutator_changed_is_not(toy, tm
     assert {mutators[number] for number in tried} == {"llm"}
     assert "syntactic" in mutators.values()
     assert max(tried.values()) <= 40
+
+
+def test_a_structure_that_the_mutator_had_first_is_tuned_when_a_model_writes_it(toy, tmp_path):
+    path = tmp_path / "a.db"
+    run(
+        toy, path, answer=lambda body: "```python\ndef value(x):\n    return 0.9 * x\n```"
+    )  # that of the seed program
+    tried, mutators = trials(path)
+    assert [mutators[number] for number in tried] == ["llm"]
 
 
 @pytest.mark.parametrize(("tune", "most"), [(0, 0), (3, 3)])

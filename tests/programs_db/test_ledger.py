@@ -391,18 +391,21 @@ def test_a_ledger_knows_its_problem_and_its_run(make, writer):
         ledger.expect("toy", {"n": 4})
 
 
-def test_another_fingerprint_needs_a_rescore(make, commits):
+def test_another_fingerprint_needs_a_rescore(make, writer, commits):
     ledger = make(commits=commits)
     with pytest.raises(LedgerMismatch, match="`evolve rescore`"):
         ledger.begin_session("fp-2", {}, [], None)
-    assert ledger.begin_session("fp-2", {}, [], None, rescore=True) == 2
+    now = {**writer.PROBLEM, "measures": [["mass", 0.0, 2.0, 5]], "description": "Changed."}
+    assert ledger.begin_session("fp-2", {}, [], None, rescored=now) == 2
     assert ledger.fingerprint == "fp-2"
+    assert ledger.problem == now
+    assert ledger.integrity() == []
 
 
 def test_a_rescore_is_replayed_under_its_fingerprint_only(make, writer, commits):
     ledger = make(commits=commits)
     before = ledger.content_hash()
-    ledger.begin_session("fp-2", {}, [], None, rescore=True)
+    ledger.begin_session("fp-2", {}, [], None, rescored=writer.PROBLEM)
     todo = list(ledger.unscored("fp-2"))
     assert {program.id for program in todo} == {c.program.id for c in commits if c.evaluation}
     ledger.record_rescore(

@@ -117,7 +117,7 @@ def test_the_best_programs_come_once_each(ledger, commits, objective):
 
 def test_after_a_rescore_a_fingerprint_decides_what_is_best(ledger):
     worst = lineage.top(ledger, LOW, 1)[0]
-    ledger.begin_session("fp-2", {}, [], None, rescore=True)
+    ledger.begin_session("fp-2", {}, [], None, rescored=ledger.problem)
     ledger.record_rescore([Evaluation(worst.program, Status.OK, objective=1000.0)])
     assert lineage.top(ledger, HIGH, 1)[0].program != worst.program
     [best] = lineage.top(ledger, HIGH, 3, fingerprint="fp-2")

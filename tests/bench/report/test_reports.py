@@ -170,6 +170,17 @@ def test_after_a_rescore_no_figure_of_the_old_scores_is_told(cli, problem_file, 
     assert "Scored again" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
+def test_after_a_rescore_with_other_measures_its_cells_are_those_of_now(cli, problem_file, tmp_path):
+    path = problem_file()
+    evolve.run(str(path), proposals=40, seed=1, ledger=tmp_path / "a.db", workers=1)
+    path.write_text(path.read_text().replace('"size"', '"mass"'))
+    assert cli("rescore", tmp_path / "a.db")[0] == 0
+    after = gather(tmp_path / "a.db")
+    assert after.cells
+    assert cli("report", tmp_path / "a.db", "-o", tmp_path / "a.html")[0] == 0
+    assert "mass" in cli("show", tmp_path / "a.db")[1]
+
+
 def test_a_search_for_speed_has_a_report(timed, cli, tmp_path):
     facts = gather(timed)
     assert facts.about.baseline == "wasteful"
