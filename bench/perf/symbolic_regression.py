@@ -253,7 +253,7 @@ seconds are medians, on a machine that did other things too.
 Not alike: gplearn's `/`, `log` and `sqrt` are its protected ones, and its `exp` stops at exp(50), so they are
 finite everywhere; with evolve a formula that is not finite at one of the points is rejected. gplearn is run in
 three ways, by population and parsimony coefficient, else with its defaults but for squared error and constants from
--3 to 3; what it is judged by is the program that it chooses from its last generation. evolve tunes constants (`tune=40`) within
+-3 to 3; what it is judged by is the program that it chooses from its last generation. evolve tunes constants within
 its budget, gplearn has no such step; it is judged by the best program on `train` when the evaluations are spent.
 `fails` is a formula that is not finite at an unseen point. No setting of either was chosen by these figures; the
 form of the equations was settled while evolve was tried on five others.
