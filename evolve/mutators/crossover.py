@@ -15,9 +15,8 @@ from evolve.vocabulary import ARITHMETIC, accepts, name_node, number
 
 __all__ = ["blend", "cross", "with_names"]
 
-_MIXED = frozenset({"num", "vec", "int"})
+_MIXED = frozenset({"num", "vec"})
 _BINDERS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda, ast.NamedExpr)
-_MULTIPLES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _BUILTIN = frozenset(dir(builtins))
 _LARGEST = 400  # nodes of an answer that is written as one expression: names that stand for much multiply
 
@@ -47,8 +46,7 @@ def blend(work: Work) -> Node | None:
 
     Half of them are weighted means, c a + (1 - c) b. Where errors are squared, such a mean of two answers is no worse
     than the worse of them and often better than both (geometric semantic crossover: Moraglio, Krawiec and Johnson,
-    PPSN XII, 2012). A quarter are a + c b with c of any size: where answers are priorities and c is small, b breaks the
-    ties of a. Whole numbers stay whole: half of theirs are c a + b or c a - b.
+    PPSN XII, 2012).
     """
     if not work.mates:
         return None
@@ -58,8 +56,8 @@ def blend(work: Work) -> Node | None:
     if joined is None:
         return None
     work.grafted = chosen
-    site, node, kind = joined
-    return work.put(site, _whole(work, site.node, node) if kind == "int" else _joined(work, site.node, node))
+    site, node = joined
+    return work.put(site, _joined(work, site.node, node))
 
 
 def _joined(work: Work, one: Node, other: Node) -> Node:
@@ -69,17 +67,8 @@ def _joined(work: Work, one: Node, other: Node) -> Node:
         share = round(work.rng.uniform(0.05, 0.95), 2)
         return _binary(_times(share, one), ast.Add, _times(round(1.0 - share, 2), other))
     if draw < 0.75:
-        size = 10.0 ** work.rng.uniform(-3.0, 0.5) * work.rng.choice((-1.0, 1.0))
-        return _binary(one, ast.Add, _times(float(f"{size:.2g}"), other))
+        return _binary(one, ast.Add, _times(float(f"{work.rng.gauss(0.0, 0.5):.2g}"), other))
     return _binary(one, work.rng.choice(ARITHMETIC["num"]), other)
-
-
-def _whole(work: Work, one: Node, other: Node) -> Node:
-    """The same of whole numbers: c one + other, or c one - other; or both with any operator between."""
-    if work.rng.random() < 0.5:
-        sign = work.rng.choice((ast.Add, ast.Sub))
-        return _binary(_times(work.rng.choice(_MULTIPLES), one), sign, other)
-    return _binary(one, work.rng.choice(ARITHMETIC["int"]), other)
 
 
 def _binary(left: Node, operator: type[ast.AST], right: Node) -> Node:
@@ -90,15 +79,15 @@ def _times(share: float, node: Node) -> Node:
     return _binary(number(share), ast.Mult, node)
 
 
-def _parts(work: Work, giver: Map) -> tuple[Site, Node, str] | None:
+def _parts(work: Work, giver: Map) -> tuple[Site, Node] | None:
     """An expression, and one of the same kind of the giver's."""
     site = work.site([site for site in work.own.sites if site.own in _MIXED])
     given = None if site is None else work.site(giver.by_kind.get(site.own, ()))
     node = None if site is None or given is None else _at_home(work, given, site.scope, False)
-    return None if site is None or node is None else (site, node, site.own)
+    return None if site is None or node is None else (site, node)
 
 
-def _answers(work: Work, giver: Map) -> tuple[Site, Node, str] | None:
+def _answers(work: Work, giver: Map) -> tuple[Site, Node] | None:
     """What the program returns, and what the giver does; both compute it in a straight line, of the same parameters."""
     site, theirs = _returned(work.own), _returned(giver)
     if site is None or theirs is None or not {site.own, theirs.own} <= _MIXED:
@@ -113,7 +102,7 @@ def _answers(work: Work, giver: Map) -> tuple[Site, Node, str] | None:
     names = _names(node)
     if not names.isdisjoint(assigned(function)) or not names - set(parameters) <= _global(work.own.tree):
         return None  # it would read what this program has bound to something else, or to nothing
-    return site, node, site.own if site.own == theirs.own else "num"
+    return site, node
 
 
 def _parameters(function: Node) -> tuple[str, ...]:
