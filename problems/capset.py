@@ -12,7 +12,6 @@ for each vector; and their truth values. It is the general language of vectors: 
 """
 
 from collections.abc import Sequence
-from math import log
 from typing import Any
 
 import numpy as np
@@ -44,13 +43,12 @@ def priority(v, n):
 # EVOLVE-BLOCK-END
 
 
-def simulate(table: npt.NDArray[np.float64], case: Case) -> tuple[npt.NDArray[np.int64], int]:
-    """The cap that the priorities give, as indices, and how many different priorities there are."""
-    cap, _ = greedy_cap(table, case.hidden)
-    return cap, len(np.unique(table))
+def simulate(table: npt.NDArray[np.float64], case: Case) -> npt.NDArray[np.int64]:
+    """The cap that the priorities give, as indices."""
+    return greedy_cap(table, case.hidden)[0]
 
 
-def plain(table: npt.NDArray[np.float64], case: Case) -> tuple[npt.NDArray[np.int64], int]:
+def plain(table: npt.NDArray[np.float64], case: Case) -> npt.NDArray[np.int64]:
     """The same cap, straight from the rules: of two chosen vectors the third of their line is taken out."""
     n = case.hidden
     words = [tuple(index // 3**place % 3 for place in reversed(range(n))) for index in range(3**n)]
@@ -61,18 +59,16 @@ def plain(table: npt.NDArray[np.float64], case: Case) -> tuple[npt.NDArray[np.in
             for other in chosen:
                 blocked.add(tuple(-(x + y) % 3 for x, y in zip(words[index], words[other], strict=True)))
             chosen.append(index)
-    return np.array(chosen), len(set(table.tolist()))
+    return np.array(chosen)
 
 
-def score(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> dict[str, float]:
-    """Size; mean share of zero coordinates among the chosen; number of levels of priority, by its logarithm."""
-    cap, levels = outcome
-    n = case.hidden
-    return {
-        "size": len(cap),
-        "zeros": float(np.mean(vectors(n)[:, cap] == 0)),
-        "levels": log(levels) / (n * log(3.0)),
-    }
+def score(cap: npt.NDArray[np.int64], case: Case) -> dict[str, float]:
+    """Size; the share of zero coordinates among the chosen, and by how much their numbers of zeros differ.
+
+    Caps are built of vectors with few different numbers of zeros, so these tell kinds of caps apart, good and poor.
+    """
+    zero = vectors(case.hidden)[:, cap] == 0
+    return {"size": len(cap), "zeros": float(zero.mean()), "spread": float(zero.sum(axis=0).std())}
 
 
 def check(data: "dict[str, Any]") -> str:
@@ -95,9 +91,9 @@ def check(data: "dict[str, Any]") -> str:
     return str(len(vectors))
 
 
-def certify(outcome: tuple[npt.NDArray[np.int64], int], case: Case) -> Certificate:
+def certify(cap: npt.NDArray[np.int64], case: Case) -> Certificate:
     """The chosen vectors, for `check`."""
-    cap, n = outcome[0], case.hidden
+    n = case.hidden
     words = ["".join(str(index // 3**place % 3) for place in reversed(range(n))) for index in cap.tolist()]
     return certified(
         check, {"n": n, "vectors": words}, f"{{value}} vectors of F_3^{n}, no three of them on a line"
@@ -152,7 +148,7 @@ def capset(n: int = 6) -> Problem:
         certify=certify,
         check=check,
         objective=Objective("size", "max"),
-        measures=[Measure("zeros", 0.0, 2.0 / 3.0, bins=16), Measure("levels", 0.0, 1.0, bins=16)],
+        measures=[Measure("zeros", 0.0, 2.0 / 3.0, bins=16), Measure("spread", 0.0, n / 3.0, bins=16)],
         unseen={f"n{n + 1}": [Case(f"n{n + 1}", hidden=n + 1, grid=f"n{n + 1}")]},
         primitives=_language(n),
         baselines={"fewest_zeros": FEWEST_ZEROS},

@@ -142,9 +142,16 @@ def test_what_is_no_packing_is_rejected(rows, says):
 def test_a_cap_is_certified_and_a_set_with_a_line_is_not():
     problem = load("capset", {"n": 2})
     case = problem.cases[0]
-    assert problem.certify((np.array([0, 1, 3, 4]), 1), case).valid
-    assert not problem.certify((np.array([0, 1, 2]), 1), case).valid  # 00, 01, 02 are a line
-    assert not problem.certify((np.array([0, 0, 1]), 1), case).valid
+    assert problem.certify(np.array([0, 1, 3, 4]), case).valid
+    assert not problem.certify(np.array([0, 1, 2]), case).valid  # 00, 01, 02 are a line
+    assert not problem.certify(np.array([0, 0, 1]), case).valid
+
+
+def test_measures_of_a_cap_are_its_zeros_and_how_their_numbers_differ():
+    problem = load("capset", {"n": 2})
+    case = problem.cases[0]
+    assert problem.score(np.array([4, 5, 7, 8]), case) == {"size": 4, "zeros": 0.0, "spread": 0.0}  # 11, 12, 21, 22
+    assert problem.score(np.array([0, 4]), case) == {"size": 2, "zeros": 0.5, "spread": 1.0}  # 00, 11
 
 
 # -- memory_rule
