@@ -150,7 +150,8 @@ def test_a_cap_is_certified_and_a_set_with_a_line_is_not():
 def test_measures_of_a_cap_are_its_zeros_and_how_their_numbers_differ():
     problem = load("capset", {"n": 2})
     case = problem.cases[0]
-    assert problem.score(np.array([4, 5, 7, 8]), case) == {"size": 4, "zeros": 0.0, "spread": 0.0}  # 11, 12, 21, 22
+    four = np.array([4, 5, 7, 8])  # 11, 12, 21, 22
+    assert problem.score(four, case) == {"size": 4, "zeros": 0.0, "spread": 0.0}
     assert problem.score(np.array([0, 4]), case) == {"size": 2, "zeros": 0.5, "spread": 1.0}  # 00, 11
 
 
