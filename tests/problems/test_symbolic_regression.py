@@ -202,7 +202,7 @@ def test_a_pole_between_the_points_is_found_by_drawn_cases():
             return True
         return False
 
-    found = find(PROBLEM.strategy(), breaks, settings=settings(database=None))
+    found = find(PROBLEM.strategy(), breaks, settings=settings(max_examples=2_000, database=None))
     assert 0.125 in found.inputs[1]  # how far a find is shrunk depends on what else the session has imported
     with np.errstate(all="raise"):
         scored(1.0 / (TRAIN.inputs[1] - 0.125))
