@@ -4,7 +4,6 @@ Knows kinds and syntax. Knows nothing of scores, and holds nothing that is parti
 """
 
 import ast
-import builtins
 
 from evolve.identity import form
 from evolve.mutators.sites import Map, Scope, Site
@@ -17,7 +16,6 @@ __all__ = ["blend", "cross", "with_names"]
 
 _MIXED = frozenset({"num", "vec"})
 _BINDERS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda, ast.NamedExpr)
-_BUILTIN = frozenset(dir(builtins))
 _LARGEST = 400  # nodes of an answer that is written as one expression: names that stand for much multiply
 
 
@@ -100,7 +98,7 @@ def _answers(work: Work, giver: Map) -> tuple[Site, Node] | None:
     if node is None or form(node) == form(site.node):
         return None
     names = _names(node)
-    if not names.isdisjoint(assigned(function)) or not names - set(parameters) <= _global(work.own.tree):
+    if not names.isdisjoint(assigned(function)) or not names - set(parameters) <= work.own.everywhere:
         return None  # it would read what this program has bound to something else, or to nothing
     return site, node
 
@@ -111,21 +109,6 @@ def _parameters(function: Node) -> tuple[str, ...]:
     return tuple(
         one.fields[0] for name in ("posonlyargs", "args", "kwonlyargs") for one in arguments.get(name)
     )
-
-
-def _global(tree: Node) -> set[str]:
-    """Names that every function of a module can read."""
-    names = set(_BUILTIN)
-    for line in tree.fields[0]:
-        if line.kind in (ast.Import, ast.ImportFrom):
-            names.update(
-                (alias.fields[1] or alias.fields[0]).partition(".")[0] for alias in line.get("names")
-            )
-        elif line.kind in (ast.FunctionDef, ast.ClassDef):
-            names.add(line.fields[0])
-        else:
-            names.update(assigned(line))
-    return names
 
 
 def _returned(own: Map) -> Site | None:
@@ -201,7 +184,7 @@ def _at_home(work: Work, given: Site, scope: Scope, own: bool) -> Node | None:
         if name in scope.kinds and (kind is None or accepts(kind, scope.kinds[name])):
             continue
         if kind is None:
-            if not own and name not in _global(work.own.tree):
+            if not own and name not in work.own.everywhere:
                 return None  # a function or module that this program does not know
             continue
         names = scope.names(kind)

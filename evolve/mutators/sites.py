@@ -85,6 +85,7 @@ class Map:
     Args:
         tree: the module.
         names: every name the program mentions; fresh names must avoid them.
+        everywhere: names that each of its functions can read: builtins, and what the module binds.
         plain: whether the entry is straight-line: assignments and a return.
         entry: path of the entry; empty if there is none.
         sites: every expression that may give way.
@@ -98,6 +99,7 @@ class Map:
 
     tree: Node
     names: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
     plain: bool = False
     entry: Path = ()
     sites: list[Site] = field(default_factory=list)

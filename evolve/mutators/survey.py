@@ -4,6 +4,7 @@ Knows how kinds follow from names, operators and primitives. Changes nothing. Do
 """
 
 import ast
+import builtins
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from evolve.vocabulary import ARITHMETIC, Primitive, Vocabulary, accepts, consta
 
 __all__ = ["assigned", "dotted", "map_program"]
 
+_BUILTIN = frozenset(dir(builtins))
 _NUMBERS = frozenset({"pi", "e", "inf", "nan", "tau", "newaxis", "euler_gamma"})
 _INTEGRAL = frozenset({"len", "range", "int"})
 _FIXED = (ast.Lambda, ast.JoinedStr, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Starred)
@@ -32,6 +34,7 @@ def map_program(tree: Node, entry: str, vocabulary: Vocabulary) -> Map | None:
     for i, function in functions:
         _Surveyor(made, vocabulary).function(function, ((0, i),), Scope(dict(vocabulary.names)))
     made.names = frozenset(_mentioned(tree))
+    made.everywhere = _BUILTIN.union(_global(tree))
     for site in made.sites:
         made.by_kind.setdefault(site.own, []).append(site)
     return made if made.entry else None
@@ -44,6 +47,18 @@ def _mentioned(node: Node) -> Iterable[str]:
                 yield from _mentioned(item)
             elif item.__class__ is str:
                 yield item
+
+
+def _global(tree: Node) -> Iterable[str]:
+    """Names that a module binds."""
+    for line in tree.fields[0]:
+        if line.kind in (ast.Import, ast.ImportFrom):
+            for alias in line.get("names"):
+                yield (alias.fields[1] or alias.fields[0]).partition(".")[0]
+        elif line.kind in (ast.FunctionDef, ast.ClassDef):
+            yield line.fields[0]
+        else:
+            yield from assigned(line)
 
 
 def assigned(node: Node) -> Iterable[str]:
