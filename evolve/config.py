@@ -19,7 +19,7 @@ _YES_OR_NO: Mapping[Any, bool] = {
     **dict.fromkeys((True, "1", "true", "yes", "on"), True),
     **dict.fromkeys((False, "0", "false", "no", "off"), False),
 }
-_BEFORE = {"ramp": 0, "explore": 0, "patience": 0.0}
+_BEFORE = {"ramp": 0, "explore": 0, "exhaust": False, "patience": 0.0}
 """What runs did before there was such a dial, where that is not what they do by default now."""
 
 
@@ -36,6 +36,8 @@ class Config:
         root: share of parents that are the seed program, whatever else was found.
         explore: evaluations after which half of the parents are still the seed program: their share is explore /
             (explore + evaluations), and at least `root`. Not with a model, nor where speed is sought.
+        exhaust: whether that share is multiplied by the share of what was made of the seed program that acted like
+            nothing before.
         brood: proposals in a row whose parent is the best of when the first of them was drawn.
         uniform: share of the other parents that is drawn uniformly from the filled cells.
         greedy: share of parents that are the island's incumbent, the latest program as good as its best, while
@@ -63,6 +65,7 @@ class Config:
     cells: bool = True
     root: float = 0.0
     explore: int = 100
+    exhaust: bool = True
     brood: int = 1
     uniform: float = 0.1
     greedy: float = 0.95

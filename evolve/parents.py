@@ -24,6 +24,9 @@ class Parents:
     incumbent does, with the same scores on every case, follows it only if it is no larger. Where the objective is
     random or a time, as good is only chance: of equals the first stays. Without cells an island holds one program.
 
+    The seed program's share falls as its neighbourhood is exhausted: it is multiplied by its evolvability, the share of
+    what was made of it that acted like nothing before (Mengistu, Lehman and Clune, "Evolvability Search", GECCO 2016).
+
     Args:
         problem: what is searched for.
         archive: whose elites they are.
@@ -40,6 +43,9 @@ class Parents:
         self._drifts = problem.speed is None and problem.repeats == 1
         self._incumbents: list[Elite | None] = [None] * config.islands
         self._brood: list[Elite | None] = [None] * config.islands
+        self._acts = {""}  # how programs have acted so far; "" is a failure
+        self._made = 0  # of the seed program
+        self._new = 0  # of these, how many acted like nothing before
 
     def choose(self, island: int, evaluations: int, rng: random.Random, greedy: float | None = None) -> Elite:
         """The parent of a proposal that is drawn now.
@@ -53,7 +59,7 @@ class Parents:
         """
         config, first = self.config, self.archive.first
         explores = self._explores and greedy is None
-        root = root_share(config, evaluations) if explores else config.root
+        root = root_share(config, evaluations, self._evolvability()) if explores else config.root
         if root and first is not None and rng.random() < root:
             return first
         if config.brood > 1 and (told := self._brood[island]) is not None:
@@ -76,6 +82,8 @@ class Parents:
             events: that have moved the archive with it.
             proposals: how many were committed, this one included.
         """
+        if self._explores and self.config.exhaust:
+            self._note_act(commit)
         elite, island = self.archive.elite_of(commit) if offered else None, commit.proposal.island
         if elite is not None and self._follows(elite, self._incumbents[island]):
             self._incumbents[island] = elite
@@ -87,6 +95,19 @@ class Parents:
                 self._incumbents[event.island] = best
         if self.config.brood > 1 and proposals % self.config.brood == 1:
             self._brood = [self.archive.best(island) for island in range(self.config.islands)]
+
+    def _evolvability(self) -> float:
+        """Share of what was made of the seed program that acted like nothing before; 1 while nothing was."""
+        return (1 + self._new) / (1 + self._made)
+
+    def _note_act(self, commit: Commit) -> None:
+        if commit.evaluation is None:
+            return
+        act, first = commit.evaluation.behaviour, self.archive.first
+        if first is not None and first.program.id in commit.proposal.parents[:1]:
+            self._made += 1
+            self._new += act not in self._acts
+        self._acts.add(act)
 
     def _follows(self, elite: Elite, incumbent: Elite | None) -> bool:
         """Whether it takes the place of an incumbent: a drift among programs that act the same would only grow them."""

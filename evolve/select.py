@@ -33,15 +33,16 @@ def greedy_share(config: Config, evaluations: int, gained: int) -> float:
     return config.greedy * (1.0 - (1.0 - _LAST) * waited)
 
 
-def root_share(config: Config, evaluations: int) -> float:
+def root_share(config: Config, evaluations: int, evolvability: float = 1.0) -> float:
     """Share of parents that are the seed program: what one step from it leads to is not known after the first gain.
 
     Args:
         config: the dials.
         evaluations: of the run so far.
+        evolvability: share of what was made of the seed program that acted like nothing before.
     """
     explored = config.explore / (config.explore + evaluations) if config.explore else 0.0
-    return max(config.root, explored)
+    return max(config.root, explored * evolvability)
 
 
 def choose_parent(

@@ -166,9 +166,14 @@ class Target:
             self._compare(label, answer, case, reply)
         return reply
 
-    def ask(self, answer: Any, case: Case, problem: Problem | None = None) -> Reply:
-        """What `score` says of an answer to `case`; of the problem, or of a variant with other functions."""
-        single = self._single(problem or self.problem, case)
+    def ask(
+        self, answer: Any, case: Case, problem: Problem | None = None, seconds: float | None = None
+    ) -> Reply:
+        """What `score` says of an answer to `case`, in a limit of wall seconds or the attack's; of a variant, if given."""
+        single = replace(
+            self._single(problem or self.problem, case),
+            score_seconds=self._seconds if seconds is None else seconds,
+        )
         self._reached = False
         try:
             session = Said(answer)
@@ -201,7 +206,6 @@ class Target:
             simulate=simulate if problem.simulate is not None else None,
             objective=Objective(name, problem.objective.direction),
             measures=() if self.timed else problem.measures,
-            score_seconds=self._seconds,
             **ALONE,
         )
 
@@ -235,7 +239,8 @@ class Target:
             written.append(problem.certify(outcome, case))
             return dict.fromkeys((problem.objective.name, *problem.supplied), 0.0)
 
-        reply = self.ask(answer, case, replace(problem, score=score))
+        # In all the time it may have: that it took long on a busy machine is no disagreement with `score`.
+        reply = self.ask(answer, case, replace(problem, score=score), problem.score_seconds)
         if not written:
             return False, None, reply.message
         made = written[0]

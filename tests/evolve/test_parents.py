@@ -38,14 +38,14 @@ class Run:
         self.parents = Parents(problem, self.archive, self.islands, config)
         self.number = -1
 
-    def commit(self, value, place, island=0, events=(), behaviour="", nodes=1):
+    def commit(self, value, place, island=0, events=(), behaviour="", nodes=1, parents=()):
         """A program with an objective in a cell; None for one that fails."""
         self.number += 1
         name = f"b2:{self.number}"
         status = Status.OK if value is not None else Status.ERROR
         evaluation = Evaluation(name, status, objective=value, measures={"place": place}, behaviour=behaviour)
         commit = Commit(
-            Proposal(self.number, island, "m", program=name),
+            Proposal(self.number, island, "m", program=name, parents=parents),
             Program(name, name, name, name, nodes),
             evaluation,
         )
@@ -107,6 +107,19 @@ def test_the_share_of_the_seed_program_falls_with_evaluations(evaluations, share
     run.commit(1.0, 1.0)
     run.commit(2.0, 2.0)
     assert run.drawn(evaluations)["b2:0"] == pytest.approx(2000 * share, abs=80)
+
+
+@pytest.mark.parametrize(("exhaust", "share"), [(True, 0.4), (False, 1.0)])
+def test_the_share_of_the_seed_program_falls_with_what_acts_like_a_program_before(exhaust, share):
+    run = Run(Config(islands=1, explore=100, exhaust=exhaust, greedy=1.0, patience=0.0))
+    run.commit(1.0, 1.0, behaviour="a")
+    run.commit(2.0, 2.0, behaviour="b", parents=("b2:0",))  # new
+    run.commit(1.0, 1.0, behaviour="a", parents=("b2:0", "b2:1"))
+    run.commit(None, 0.0, parents=("b2:0",))
+    run.commit(1.0, 1.0, behaviour="b", parents=("b2:0",))
+    run.commit(1.5, 5.0, behaviour="c", parents=("b2:1", "b2:0"))  # of another
+    run.commit(1.5, 5.0, behaviour="c", parents=("b2:1",))
+    assert run.drawn(0)["b2:0"] == pytest.approx(2000 * share, abs=80)  # (1 + 1 of 4) / (1 + 4)
 
 
 def test_where_speed_is_sought_or_a_model_asked_the_seed_program_has_its_share_of_config_alone():
