@@ -169,7 +169,14 @@ class Target:
     def ask(
         self, answer: Any, case: Case, problem: Problem | None = None, seconds: float | None = None
     ) -> Reply:
-        """What `score` says of an answer to `case`, in a limit of wall seconds or the attack's; of a variant, if given."""
+        """What `score` says of an answer to `case`; of the problem, or of a variant with other functions.
+
+        Args:
+            answer: plain data.
+            case: one of the problem's.
+            problem: the variant.
+            seconds: of wall time that the functions may take, in place of the attack's limit.
+        """
         single = replace(
             self._single(problem or self.problem, case),
             score_seconds=self._seconds if seconds is None else seconds,
