@@ -45,7 +45,7 @@ def _translation(path: Path, code: int, error: sqlite3.Error) -> LedgerError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LedgerBusy(f"{path}: another program holds the database ({error}); close it and try again")
     if code == sqlite3.SQLITE_NOTADB:
-        return LedgerUnreadable(f"{path}: not a database; give the path of a ledger")
+        return LedgerUnreadable(f"{path}: not a database; give the path of a ledger", exit_code=2)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR):
         return LedgerUnreadable(f"{path}: damaged or on a failing disk ({error}); restore a copy")
     return LedgerError(f"{path}: {error}")

@@ -22,6 +22,7 @@ __all__ = [
     "may_write",
     "needs_jail",
     "pairs",
+    "print_text",
     "read_program",
     "text_of",
     "write_whole",
@@ -106,6 +107,12 @@ def read_program(name: str) -> str:
     """
     text = text_of(name)
     return cut(text, name).block if "EVOLVE-BLOCK-" in text else text
+
+
+def print_text(text: str) -> None:
+    """A file's text on stdout, to the byte."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))
 
 
 def text_of(name: str, option: str = "") -> str:

@@ -21,7 +21,7 @@ from evolve.rulings import NothingFound
 from evolve.summary import last_document
 from evolve.terminal import out, print_json
 from evolve.text import clean
-from evolve.verbs.common import add_json, may_write, write_whole
+from evolve.verbs.common import add_json, may_write, print_text, write_whole
 
 __all__ = ["configure", "run"]
 
@@ -149,14 +149,6 @@ def _still_holds(run_: Run, check: Checker, certificates: Mapping[str, Any]) -> 
                 f"{run_.ledger}: the problem file has changed since the verdict: of case {clean(case, 60)} its "
                 f"{clean(why, 300)}; say evolve verify {run_.ledger.name}"
             )
-
-
-def print_text(text: str) -> None:
-    """The module itself on stdout, to the byte."""
-    import sys
-
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8"))
 
 
 def _origin(book: Ledger, run_: Run, record: dict[str, Any]) -> Origin:

@@ -9,8 +9,8 @@ from typing import Any
 
 from evolve.bench.report.write import as_document, gather, page, plain, tables
 from evolve.errors import UsageError
-from evolve.terminal import out, print_json
-from evolve.verbs.common import add_json, may_write, write_whole
+from evolve.terminal import err, out, print_json
+from evolve.verbs.common import add_json, may_write, print_text, write_whole
 
 __all__ = ["configure", "run"]
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the HTML file; LEDGER's name with .html, here, unless only --md or --csv is asked for",
     )
-    parser.add_argument("--md", metavar="FILE", help="the same as Markdown, without plots")
+    parser.add_argument("--md", metavar="FILE", help="the same as Markdown, without plots; - is stdout")
     parser.add_argument("--csv", metavar="FOLDER", help="every table as a CSV file, in a folder that is made")
     parser.add_argument("--force", action="store_true", help="write over files that exist")
     add_json(parser)
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     ledger = Path(args.ledger)
     wanted = args.output or not (args.md or args.csv)
     html = Path(args.output or f"{ledger.stem}.html") if wanted else None
-    markdown = Path(args.md) if args.md else None
+    printed = _printed(args)
+    markdown = Path(args.md) if args.md and not printed else None
     _apart([path for path in (html, markdown, ledger) if path is not None])
     for path in (html, markdown):
         if path is not None:
@@ -53,8 +54,19 @@ def run(args: argparse.Namespace) -> int:
         files |= _into(folder, tables(facts, folder), args.force)
     for path, text in files.items():
         write_whole(path, text)
+    if printed:
+        print_text(plain(facts))
     _done(args, as_document(facts), files)
     return 0
+
+
+def _printed(args: argparse.Namespace) -> bool:
+    """Whether Markdown goes to stdout."""
+    if args.output == "-":
+        raise UsageError("-o -: HTML goes into a file; give its name, or say --md - for Markdown on stdout")
+    if args.md == "-" and args.json:
+        raise UsageError("--md - and --json both write to stdout; leave one out")
+    return bool(args.md == "-")
 
 
 def _apart(paths: list[Path]) -> None:
@@ -77,5 +89,6 @@ def _done(args: argparse.Namespace, document: dict[str, Any], files: dict[Path, 
         written = {str(path): len(text.encode()) for path, text in files.items()}
         print_json({**document, "files": written})
         return
+    console = err() if args.md == "-" else out()
     for path, text in files.items():
-        out().print(f"wrote {path} ({len(text.encode()) / 1000:.0f} kB)", soft_wrap=True)
+        console.print(f"wrote {path} ({len(text.encode()) / 1000:.0f} kB)", soft_wrap=True)
