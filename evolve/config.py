@@ -1,5 +1,6 @@
 """Every dial of a search in one frozen value; an unknown one is an error."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,6 +13,7 @@ _LOWEST = {
     **dict.fromkeys(("islands", "window", "brood", "reset", "migrate"), 1),
     **dict.fromkeys(("ramp", "explore", "patience", "fresh", "restart", "mates", "tune"), 0),
 }
+_MOST_ISLANDS = 10_000
 _AT_FIRST = 4
 """Proposals under way at the start of a ramp."""
 
@@ -35,7 +37,7 @@ class Config:
         cells: whether the problem's measures make cells; if not, an island holds one program, of equals the latest.
         root: share of parents that are the seed program, whatever else was found.
         explore: evaluations after which half of the parents are still the seed program: their share is explore /
-            (explore + evaluations), and at least `root`. Not with a model, nor where speed is sought.
+            (explore + evaluations), and at least `root`. Not for what a model is asked, nor where speed is sought.
         exhaust: whether that share is multiplied by the share of what was made of the seed program that acted like
             nothing before.
         brood: proposals in a row whose parent is the best of when the first of them was drawn.
@@ -86,6 +88,11 @@ class Config:
         for name, low in _LOWEST.items():
             if not getattr(self, name) >= low:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; at least {low}")
+        if not self.islands <= _MOST_ISLANDS:
+            raise UsageError(f"config: islands is {self.islands}; at most {_MOST_ISLANDS:,}")
+        for name in ("pressure", "fatigue"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"config: {name} is {getattr(self, name)}; a number that is not negative")
         for name in ("root", "uniform", "greedy", "keep", "patience"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"config: {name} is {getattr(self, name)}; a share between 0 and 1")
@@ -104,7 +111,7 @@ class Config:
                 raise UsageError(f"config: no dial called {name!r}; there are: {', '.join(known)}")
             wanted: type[Any] = type(getattr(cls(), name))
             try:
-                given[name] = _YES_OR_NO[value] if wanted is bool else wanted(value)
+                given[name] = _yes_or_no(value) if wanted is bool else wanted(value)
                 if wanted is int and given[name] != float(value):
                     raise ValueError
             except (TypeError, ValueError, OverflowError, KeyError):
@@ -125,3 +132,8 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for the ledger."""
         return asdict(self)
+
+
+def _yes_or_no(value: Any) -> bool:
+    """Python's own words for it too, as a report prints a dial."""
+    return _YES_OR_NO[value.lower() if isinstance(value, str) else value]

@@ -23,7 +23,9 @@ def find_program(book: Reading, wanted: str) -> int:
         if rows:
             return int(wanted)
         if len(wanted) < 6:
-            raise UsageError(f"{book.path}: proposal {wanted} gave no program; `evolve show` lists the best")
+            there = book.query("SELECT 1 FROM proposals WHERE number = :n", {"n": int(wanted)})
+            why = f"proposal {wanted} gave no program" if there else f"there is no proposal {wanted}"
+            raise UsageError(f"{book.path}: {why}; `evolve show` lists the best")
     name = wanted if wanted.startswith("b2:") else f"b2:{wanted}"
     rows = book.query(
         "SELECT id FROM programs WHERE id >= :low AND id < :high LIMIT 2", {"low": name, "high": name + "~"}

@@ -25,5 +25,7 @@ def indent(text: str, by: str = "    ") -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """1 step, 2 steps."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    """1 step, 2 steps; 1 strategy, 2 strategies."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("gy") else f"{count} {noun}s"

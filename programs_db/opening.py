@@ -5,6 +5,7 @@ Knows SQLite's modes and error codes; knows nothing of commits.
 
 import contextlib
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,8 +81,7 @@ def build(path: Path, introduce: Callable[[Database], None]) -> None:
         path: where it shall be; the caller holds its lock.
         introduce: writes the first rows.
     """
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # nobody's file has this name
     try:
         db = _database(draft, "mode=rwc")
         try:

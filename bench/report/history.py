@@ -22,7 +22,7 @@ __all__ = ["deeds_of", "money_of", "origin_of", "sessions_of"]
 
 _WORDS = 4_000
 _PROGRAM = 60_000  # characters of a program to start from: a cut one would not start the same run
-_USER = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USER = re.compile(r"(?<=://)\S+(?=@)")  # to the last @ of the word: a password may hold one, or a slash
 _UNITS = {
     **{"proposals": "", "evaluations": "ev", "seconds": "s", "cpu_seconds": "cpu"},
     **{"requests": "req", "tokens": "tok", "money": "money"},
@@ -136,7 +136,7 @@ def origin_of(book: Ledger, told: Mapping[str, Any]) -> Origin:
     else:
         words = ["evolve", "run", _problem(book), *_parameters(book), "--seed", str(making["seed"])]
         words += ["--budget", str(told["proposals"] or "1ev")]
-        words += [word for name in changed for word in ("--set", f"{name}={dials[name]}")]
+        words += [word for name in changed for word in ("--set", f"{name}={_dial(dials[name])}")]
         words += [
             word
             for place in range(len(making.get("init", [])))
@@ -153,6 +153,11 @@ def origin_of(book: Ledger, told: Mapping[str, Any]) -> Origin:
         tuple(clean(name, 60) for name in changed),
         clean(told["isolation"], 60),
     )
+
+
+def _dial(value: Any) -> str:
+    """A dial's value as one types it."""
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def _simulating(book: Ledger, proposals: int) -> str:

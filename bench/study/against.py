@@ -6,12 +6,13 @@ Knows documents of studies. A search has become worse where the corrected test s
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
 from evolve.bench.study.claims import Question, asked, gained, paired_gains, too_few
 from evolve.bench.study.outcomes import Outcome
-from evolve.bench.study.results import FORMAT, objective_of
+from evolve.bench.study.results import FORMAT, Runs, objective_of
 from evolve.errors import UsageError
 from evolve.summary import machine_name
 from evolve.terminal import number
@@ -27,17 +28,19 @@ class Other:
     Args:
         path: of its document.
         document: what is in it.
+        runs: the outcomes that it holds.
     """
 
     path: Path
     document: Mapping[str, Any]
+    runs: Runs
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """From a folder, or its study.json.
 
         Raises:
-            UsageError: there is none, or it is of another format.
+            UsageError: there is none, it is of another format, or lacks something.
         """
         file = path / "study.json" if path.is_dir() else path
         try:
@@ -51,13 +54,19 @@ class Other:
             raise UsageError(f"--against {path}: not the study.json of a study") from None
         if not isinstance(document, Mapping) or document.get("format") != FORMAT:
             raise UsageError(f"--against {path}: not a study of format {FORMAT}; run that one again")
-        return cls(file, document)
+        try:
+            return cls(file, document, _checked(document))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(
+                f"--against {path}: not a whole study.json ({type(error).__name__}: {clean(str(error), 100)}); run "
+                "that study again"
+            ) from None
 
     def expect(self, identity: Mapping[str, Any]) -> None:
         """Make sure that the two can be compared.
 
         Raises:
-            UsageError: other problems, strategies or budgets, or no seed in common.
+            UsageError: other problems, strategies or budgets, or no run of a seed in common.
         """
         there, here = self.document["plan"], identity["plan"]
         for label, mark in identity["fingerprints"].items():
@@ -86,6 +95,32 @@ class Other:
                 )
         if not set(there["seeds"]) & set(here["seeds"]):
             raise UsageError(f"--against {self.path}: no seed is in both; pairs are runs of equal seeds")
+        self._expect_runs(identity)
+
+    def _expect_runs(self, identity: Mapping[str, Any]) -> None:
+        plan = identity["plan"]
+        searching = [one["name"] for one in plan["strategies"] if one["kind"] == "search"]
+        for label, name in product(identity["fingerprints"], searching):
+            if not self.runs.get((label, name), {}).keys() & set(plan["seeds"]):
+                raise UsageError(
+                    f"--against {self.path}: it has no run of {name} on {label} with a seed of this plan; there is "
+                    "nothing to compare"
+                )
+
+
+def _checked(document: Mapping[str, Any]) -> Runs:
+    """The runs of a document that has all that is read here; KeyError, TypeError or ValueError tell what it lacks."""
+    plan, engine = document["plan"], document["engine"]
+    for told in document["problems"].values():
+        objective_of(told)
+        clean(told["fingerprint"])
+    for one in plan["strategies"]:
+        clean(one["name"])
+    for text in (plan["outcome"], engine["version"], engine["source"], machine_name(document["machine"])):
+        clean(text)
+    if not (set(plan["seeds"]) and dict(plan["budget"])):
+        raise ValueError("no seeds, or no budget")
+    return _runs(document)
 
 
 def _told(value: Any) -> str:
@@ -121,14 +156,13 @@ def held_against(document: Mapping[str, Any], other: Other) -> Against:
         document: of this study.
         other: checked by `Other.expect`.
     """
-    now, then = _runs(document), _runs(other.document)
+    now, then = _runs(document), other.runs
     outcome = document["plan"]["outcome"]
     pairs, skipped = [], []
     for (label, strategy), runs in now.items():
+        before = then[label, strategy]
         try:
-            gains = paired_gains(
-                runs, then[label, strategy], objective_of(document["problems"][label]), outcome
-            )
+            gains = paired_gains(runs, before, objective_of(document["problems"][label]), outcome)
         except KeyError:
             skipped.append(label)
             continue
@@ -148,7 +182,7 @@ def held_against(document: Mapping[str, Any], other: Other) -> Against:
     return Against(questions, (*sentences, verdict), bool(worse))
 
 
-def _runs(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[int, Outcome]]:
+def _runs(document: Mapping[str, Any]) -> Runs:
     found: dict[tuple[str, str], dict[int, Outcome]] = {}
     for one in document["runs"]:
         found.setdefault((one["problem"], one["strategy"]), {})[one["seed"]] = Outcome.of(one)
@@ -179,8 +213,8 @@ def _which(document: Mapping[str, Any], other: Other) -> list[str]:
 def _equal(
     document: Mapping[str, Any],
     other: Other,
-    now: Mapping[tuple[str, str], Mapping[int, Outcome]],
-    then: Mapping[tuple[str, str], Mapping[int, Outcome]],
+    now: Runs,
+    then: Runs,
 ) -> list[str]:
     both = [(key, seed) for key, runs in now.items() for seed in runs.keys() & then.get(key, {}).keys()]
     equal = sum(now[key][seed].content == then[key][seed].content for key, seed in both)

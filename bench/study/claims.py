@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from evolve.bench.study.outcomes import Outcome, value_of
-from evolve.bench.study.statistics import ALPHA, Paired, compared, least_seeds, seeds_needed
+from evolve.bench.study.statistics import ALPHA, LEAST_P, Paired, compared, least_seeds, seeds_needed
 from evolve.fastcore.stats import holm
 from evolve.programs_db.records import Objective
 from evolve.terminal import number
+from evolve.text import plural
 
 __all__ = ["Question", "Verdict", "asked", "gained", "paired_gains", "summary", "too_few", "worded"]
 
@@ -38,7 +39,7 @@ class Question:
         p_adjusted: corrected by Holm over all questions of this outcome in the study.
         verdict: "better" or "worse" where that p-value is below 0.05, "equal" where no pair differs.
         needed: seeds that would settle it with 80 % power if the difference is as seen; None where it is settled, or
-            no number would.
+            no number would, or there are too few to tell.
     """
 
     problem: str
@@ -112,14 +113,15 @@ def worded(one: Question) -> str:
         return f"{one.first} and {one.second} are equal on {where}, in each of {found.pairs} pairs of runs."
     ties = f", {found.ties} equal" if found.ties else ""
     seeds = f"{found.wins} of {found.pairs} seeds, {found.losses} worse{ties}{_although(one)}"
-    p = f"p = {_p(one.p_adjusted)} after correction"
+    p = f"p {_p(one.p_adjusted)} after correction"
     if one.verdict != "not settled":
         return f"{one.first} is {one.verdict} than {one.second} on {where}: better on {seeds}; {p}."
-    would = (
-        f"about {one.needed:,} seeds would settle it at 80 % power if the difference is as seen"
-        if one.needed is not None
-        else "as far as these seeds show there is no difference that any number of them would settle"
-    )
+    if one.needed is not None:
+        would = f"about {one.needed:,} seeds would settle it at 80 % power if the difference is as seen"
+    elif found.pairs < least_seeds(ALPHA):
+        would = "so few seeds do not tell how many would settle it"
+    else:
+        would = "as far as these seeds show there is no difference that any number of them would settle"
     told = f"{one.first} against {one.second} on {where}: better on {seeds}"
     return f"{told}; {p}: not settled; {would}."
 
@@ -133,7 +135,9 @@ def _although(one: Question) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.1e}" if value < 0.001 else f"{value:.3g}"
+    if value <= LEAST_P:
+        return f"< {LEAST_P:.0e}"
+    return f"= {value:.1e}" if value < 0.001 else f"= {value:.3g}"
 
 
 def summary(questions: Sequence[Question]) -> list[str]:
@@ -163,6 +167,6 @@ def too_few(seeds: int, questions: int) -> str:
     if not questions or seeds >= least:
         return ""
     return (
-        f"{seeds} seeds can hardly settle {questions} questions: with fewer than {least}, not even a strategy that is "
-        "better on every seed is sure to pass the correction"
+        f"{plural(seeds, 'seed')} can hardly settle {plural(questions, 'question')}: with fewer than {least}, not even "
+        "a strategy that is better on every seed is sure to pass the correction"
     )

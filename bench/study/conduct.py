@@ -14,6 +14,7 @@ from evolve.bench.study.against import Other, held_against
 from evolve.bench.study.claims import too_few
 from evolve.bench.study.cost import Estimate, known_trials, spans, trials_for
 from evolve.bench.study.engine import engine_of
+from evolve.bench.study.outcomes import lacks
 from evolve.bench.study.page import page
 from evolve.bench.study.places import Places, mark
 from evolve.bench.study.plan import Plan
@@ -21,6 +22,7 @@ from evolve.bench.study.plots import UNITS, curves, drawable, said
 from evolve.bench.study.results import FORMAT, Runs, results_of
 from evolve.bench.study.trials import Interrupted, Trials, missing
 from evolve.bench.study.watch import Watch, duration, say
+from evolve.errors import UsageError
 from evolve.mutators.simulated import SIMULATED
 from evolve.terminal import err
 from evolve.text import plural
@@ -72,7 +74,7 @@ def conduct(plan: Plan, how: Conduct, other: Other | None = None) -> dict[str, A
         except Interrupted:
             left = sum(task["do"] == "run" for task in missing(plan, places))
             say(
-                f"interrupted with {left} runs to do; the same command goes on, and repeats none that is done"
+                f"interrupted with {plural(left, 'run')} to do; the same command goes on, and repeats none that is done"
             )
             return None
         document, runs = results_of(plan, places, identity)
@@ -81,7 +83,13 @@ def conduct(plan: Plan, how: Conduct, other: Other | None = None) -> dict[str, A
 
 
 def _identity(plan: Plan) -> dict[str, Any]:
-    marks = {one.label: mark(one.load()) for one in plan.problems}
+    problems = {one.label: one.load() for one in plan.problems}
+    for label, problem in problems.items():
+        if lacks(problem, plan.outcome, plan.draws):
+            raise UsageError(
+                f"study: {label} has no cases for outcome {plan.outcome!r}; judge by final or area, or leave it out"
+            )
+    marks = {label: mark(problem) for label, problem in problems.items()}
     return {"format": FORMAT, "plan": plan.as_dict(), "engine": engine_of(), "fingerprints": marks}
 
 
@@ -110,7 +118,7 @@ def plan_size(plan: Plan) -> int:
 def _announce(plan: Plan, runs: int, jobs: int) -> None:
     """Say what is to be done."""
     head = (
-        f"{plural(len(plan.problems), 'problem')} x {len(plan.strategies)} strategies x "
+        f"{plural(len(plan.problems), 'problem')} x {plural(len(plan.strategies), 'strategy')} x "
         f"{plural(len(plan.seeds), 'seed')}, {said(plan.amount)} {UNITS[plan.kind]} each: {plural(runs, 'run')} to do, "
         f"{jobs} side by side"
     )

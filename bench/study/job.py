@@ -24,7 +24,7 @@ from evolve.fastcore.jail import die_with_parent
 from evolve.fastcore.pool import JudgeError, JudgeStartError
 from evolve.handle import Run
 from evolve.llm.dials import Dials
-from evolve.programs_db.errors import LedgerBusy, LedgerError
+from evolve.programs_db.errors import LedgerError, LedgerUnreadable
 from evolve.programs_db.ledger import Ledger
 from evolve.session import last_budget
 from evolve.statement import Problem
@@ -139,9 +139,16 @@ class _Bench:
         if ledger.exists():
             if _ended(ledger, self._budget()):
                 return False
-            if self.plan.kind != "cpu_seconds" and _resumed(ledger, how):
+            if self.plan.kind == "cpu_seconds":
+                self.places.remove(ledger)
+            elif _resumed(ledger, how):
                 return False
-            self.places.remove(ledger)
+            else:
+                aside = self.places.set_aside(ledger)
+                print(
+                    f"{ledger}: no ledger, or a damaged one: moved to {aside.name}, the run begins anew",
+                    file=sys.stderr,
+                )
         chosen = self.plan.strategy(strategy)
         if self.plan.llm:
             how["dials"] = Dials.of(chosen.llm)
@@ -199,15 +206,27 @@ def _ended(ledger: Path, budget: Budget) -> bool:
 
 
 def _resumed(ledger: Path, how: Mapping[str, Any]) -> bool:
-    """Go on with a run; False where its ledger is beyond that."""
+    """Go on with a run; False where its ledger cannot even be read.
+
+    Raises:
+        LedgerError: it can be read and not gone on with, as on a full disk: what it holds is kept.
+    """
     try:
         run = evolve.resume(ledger, **how)
-    except LedgerBusy:
-        raise
-    except LedgerError:
+    except LedgerUnreadable:
+        if _readable(ledger):
+            raise
         return False
     _finished(run)
     return True
+
+
+def _readable(ledger: Path) -> bool:
+    try:
+        with Ledger.read(ledger) as book:
+            return not book.integrity()
+    except LedgerUnreadable:
+        return False
 
 
 def _finished(run: Run) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "classical",
     "course_of",
     "elsewhere",
+    "lacks",
     "outcome_of",
     "source_of",
     "value_of",
@@ -68,7 +69,7 @@ class Outcome:
         evaluations: spent, as are `proposals`, `seconds` and `cpu_seconds`.
         statuses: of the evaluations.
         spent: of the budget, in its unit; a run that found nothing new to try ends before its budget.
-        content: hash of the ledger's content.
+        content: hash of the ledger's content; "" where nothing was searched.
     """
 
     problem: str
@@ -226,6 +227,17 @@ def source_of(ledger: Path, plan: Plan) -> tuple[str, str]:
     name = programs[within(steps, plan.amount) - 1]
     with Ledger.read(ledger) as book:
         return name, book.program(name).source
+
+
+def lacks(problem: Problem, outcome: str, draws: int) -> bool:
+    """Whether a problem has nothing to judge by this outcome: what `elsewhere` would find nothing for."""
+    if outcome not in ("unseen", "fresh"):
+        return False
+    if problem.speed is not None:
+        return True
+    return (
+        not problem.unseen if outcome == "unseen" else not draws or not (problem.fresh or problem.repeats > 1)
+    )
 
 
 async def elsewhere(evaluator: Evaluator, problem: Problem, source: str, draws: int) -> Elsewhere:

@@ -58,7 +58,7 @@ def _asked(document: Mapping[str, Any]) -> list[str]:
     ((kind, amount),) = plan["budget"].items()
     seeds = plan["seeds"]
     return [
-        f"{plural(len(document['problems']), 'problem')}, {len(plan['strategies'])} strategies, "
+        f"{plural(len(document['problems']), 'problem')}, {plural(len(plan['strategies']), 'strategy')}, "
         f"{plural(len(seeds), 'seed')} ({min(seeds)} to {max(seeds)}), {said(amount)} {UNITS[kind]} a run.",
         "",
         f"evolve {engine['version']}, source `{engine['source'][:15]}`; {_text(machine_name(document['machine']))}. "
@@ -163,10 +163,11 @@ def _methods(document: Mapping[str, Any]) -> list[str]:
         "",
         "Runs of equal seed are a pair. A *gain* is how much better the first of a pair is, in units of the",
         "objective. *Median* and *mean* gain come with percentile bootstrap intervals over pairs (10,000",
-        "resamples). *p* is that of the two-sided Wilcoxon signed-rank test, exact, ties by Pratt's method;",
+        "resamples). *p* is that of the two-sided Wilcoxon signed-rank test, exact (of more than 300 pairs with a",
+        "normal sum of ranks), ties by Pratt's method;",
         "corrected by Holm over all questions of the same outcome. *Effect* is the matched-pairs rank biserial",
         "correlation, from -1 (always worse) to 1 (always better). Seeds that would settle a question: Noether's",
-        "formula at 80 % power. The question was judged by",
+        "formula at 80 % power, ties accounted for. The question was judged by",
         f"*{_TITLES[plan['outcome']]}*; the other tables are told for completeness, each corrected within itself.",
         "The mean of the best so far is taken over the whole budget; unseen and fresh figures are of each run's best",
         f"program: the mean over the problem's unseen suites, and over {plan['draws']} fresh draws, the same for all.",

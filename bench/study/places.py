@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from evolve.statement import Problem
 __all__ = ["Places", "mark", "slug"]
 
 _PASSING = "trial-"
+_IDENTITY = ("format", "plan", "engine", "fingerprints")
 
 
 class Places:
@@ -87,15 +89,19 @@ class Places:
         passing.write_text(text, encoding="utf-8")
         passing.replace(path)
 
-    def read(self, path: Path) -> Any:
-        """What `write` wrote; None where nothing is."""
+    def read(self, path: Path, *keys: str) -> Any:
+        """What `write` wrote; None where nothing is.
+
+        Raises:
+            UsageError: something else is there, or it lacks one of `keys`.
+        """
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (UnicodeDecodeError, json.JSONDecodeError):
             told = None
-        if not isinstance(told, dict):
+        if not isinstance(told, dict) or not told.keys() >= set(keys):
             mend = "give another folder" if path == self.identity else "remove it, and it is made again"
             raise UsageError(f"{path}: not the JSON that a study writes; {mend}")
         return told
@@ -104,6 +110,15 @@ class Places:
         """A ledger with what belongs to it."""
         for suffix in ("", "-wal", "-shm", ".lock"):
             Path(f"{ledger}{suffix}").unlink(missing_ok=True)
+
+    def set_aside(self, ledger: Path) -> Path:
+        """A ledger with what belongs to it gets another name, for who would mend it; where it lies then."""
+        names = (ledger.with_name(f"{ledger.name}.spoilt{number or ''}") for number in count())
+        aside = next(name for name in names if not name.exists())
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{ledger}{suffix}").rename(f"{aside}{suffix}")
+        return aside
 
     def tidy(self, ledger: Path) -> None:
         """Leave of a run that has ended its ledger alone, where all of it is in there."""
@@ -149,7 +164,7 @@ class Places:
         Raises:
             UsageError: its file, or a library, was changed while the study ran.
         """
-        there = self.read(self.identity)
+        there = self.read(self.identity, *_IDENTITY)
         if there is not None and there["fingerprints"].get(label) != mark(problem):
             raise UsageError(
                 "it, or a library that scores it, has changed since the study began; undo that, or give another "
@@ -162,7 +177,7 @@ class Places:
         Raises:
             UsageError: it is about something else; runs of two plans, engines or problems are never mixed.
         """
-        there = self.read(self.identity)
+        there = self.read(self.identity, *_IDENTITY)
         if there is None:
             if (self.folder / "runs").exists():
                 raise UsageError(f"{self.folder}: it has runs and no plan.json; give another folder")

@@ -12,6 +12,7 @@ from evolve.bench.study.engine import machine_of
 from evolve.bench.study.outcomes import Outcome, classical, value_of
 from evolve.bench.study.places import Places
 from evolve.bench.study.plan import OUTCOMES, Plan
+from evolve.errors import UsageError
 from evolve.mutators.simulated import SIMULATED
 from evolve.programs_db.records import Objective
 
@@ -35,7 +36,7 @@ def runs_of(plan: Plan, places: Places, problems: Mapping[str, Any]) -> Runs:
     for label in problems:
         for strategy in plan.strategies:
             runs = {
-                seed: Outcome.of(places.read(places.outcome(label, strategy.name, seed)))
+                seed: _kept(places, (label, strategy.name, seed))
                 if strategy.kind == "search"
                 else classical((label, strategy.name, seed), problems[label])
                 for seed in plan.seeds
@@ -46,9 +47,20 @@ def runs_of(plan: Plan, places: Places, problems: Mapping[str, Any]) -> Runs:
     return found
 
 
+def _kept(places: Places, key: tuple[str, str, int]) -> Outcome:
+    path = places.outcome(*key)
+    try:
+        return Outcome.of(places.read(path))
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"{path}: not the outcome of a run; remove it, and it is made again") from None
+
+
 def results_of(plan: Plan, places: Places, identity: Mapping[str, Any]) -> tuple[dict[str, Any], Runs]:
     """The document of a study that has ended, and its outcomes."""
-    problems = {one.label: places.read(places.given(one.label)) for one in plan.problems}
+    problems = {
+        one.label: places.read(places.given(one.label), "objective", "timed", "seed_program", "baselines")
+        for one in plan.problems
+    }
     for label, told in problems.items():
         told["fingerprint"] = identity["fingerprints"][label]
     runs = runs_of(plan, places, problems)
@@ -67,7 +79,7 @@ def results_of(plan: Plan, places: Places, identity: Mapping[str, Any]) -> tuple
         "doubts": _doubts(plan, runs, problems, len(primary)),
         "figures": _figures(runs),
         "spent": _spent(plan, runs),
-        "runs": [one.as_dict() for by_seed in runs.values() for one in by_seed.values() if one.proposals],
+        "runs": [one.as_dict() for by_seed in runs.values() for one in by_seed.values() if one.content],
     }
     return told, runs
 
@@ -105,7 +117,7 @@ def _figures(runs: Runs) -> list[dict[str, Any]]:
 
 
 def _spent(plan: Plan, runs: Runs) -> dict[str, Any]:
-    every = [one for by_seed in runs.values() for one in by_seed.values() if one.proposals]
+    every = [one for by_seed in runs.values() for one in by_seed.values() if one.content]
     proposals = sum(one.proposals for one in every)
     told: dict[str, Any] = {
         "runs": len(every),

@@ -1,6 +1,7 @@
 """What verbs share: options of a problem, JSON on stdout, a worker to judge one program. Knows no verb."""
 
 import argparse
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = [
     "text_of",
     "write_whole",
 ]
+
+_SQLITE = b"SQLite format 3\0"  # how each of its files begins: https://www.sqlite.org/fileformat.html
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -142,18 +145,40 @@ def may_write(path: Path, force: bool) -> None:
         raise UsageError(f"{path}: a folder; give a file")
     if path.exists() and not force:
         raise UsageError(f"{path}: the file exists, and is left as it is; choose another name or say --force")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}; make it")
+    if path.is_file() and _is_database(path):
+        raise UsageError(
+            f"{path}: a database, and perhaps a ledger, is never written over; give another name"
+        )
+    folder = path.resolve().parent  # of what a link points to
+    if not folder.is_dir():
+        raise UsageError(
+            f"{path}: there is no folder {folder if path.is_symlink() else path.parent}; make it"
+        )
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all: what a full disk cuts short would be in the way of the next try."""
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Write a file whole or not at all: what a full disk cuts short would be in the way of the next try.
+
+    A link is followed; a pipe or a device takes the text as it comes.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    target = path.resolve()
+    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
+    with draft.open("x", encoding="utf-8") as file:  # nobody's file is in the way
+        try:
+            file.write(text)
+            file.close()
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def told(evaluation: Evaluation) -> dict[str, Any]:

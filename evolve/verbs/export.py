@@ -82,7 +82,7 @@ def _module(book: Ledger, run_: Run, number: int, args: argparse.Namespace) -> i
         return 0
     path = Path(args.output or f"{run_.problem}_{record['id'].removeprefix('b2:')[:8]}.py")
     may_write(path, args.force)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     _done(
         args,
         {

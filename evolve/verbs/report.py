@@ -4,6 +4,7 @@ Works while the run goes on, and after it was killed; changes nothing. Needs pip
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             may_write(path, args.force)
     folder = Path(args.csv) if args.csv else None
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise UsageError(f"--csv {folder}: a file; give a folder")
+    if folder is not None and os.path.lexists(folder) and not folder.is_dir():  # a link to nowhere, too
+        raise UsageError(f"--csv {folder}: no folder; give the name of one")
     facts = gather(ledger)
     files: dict[Path, str] = {}
     if html is not None:

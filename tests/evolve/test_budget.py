@@ -73,3 +73,26 @@ def test_a_ledger_that_is_older_than_a_dial_goes_on_without_it():
     assert (config.greedy, config.keep, config.ramp, config.patience) == (0.5, 0.3, 0, 0.0)
     assert (config.cells, config.root, config.brood, config.restart) == (True, 0.0, 1, 0)
     assert Config.recorded(Config(ramp=3, patience=0.5).as_dict()) == Config(ramp=3, patience=0.5)
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"pressure": "nan"},
+        {"pressure": -1.0},
+        {"pressure": "inf"},
+        {"fatigue": -1000},
+        {"fatigue": "inf"},
+        {"islands": 1_000_000_000},
+        {"greedy": "nan"},
+    ],
+)
+def test_a_dial_that_cannot_be_meant_is_refused(dials):
+    with pytest.raises(UsageError, match=f"config: {next(iter(dials))} is "):
+        Config.of(dials)
+
+
+def test_yes_and_no_are_read_in_any_case():
+    assert Config.of({"cells": "False", "exhaust": "NO", "retest": "True"}) == Config(
+        cells=False, exhaust=False
+    )

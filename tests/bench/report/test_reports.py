@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shlex
+import shutil
+import stat
 import subprocess
 import sys
 
@@ -14,6 +16,7 @@ import evolve
 from evolve.bench.report.code import highlighted
 from evolve.bench.report.gathering import difference, gather
 from evolve.bench.report.heatmap import merged
+from evolve.bench.report.history import _typed
 from evolve.budget import Budget
 from evolve.config import Config
 from evolve.mutators.simulated import Simulated
@@ -120,6 +123,52 @@ def test_nothing_is_written_over_unless_it_is_asked_for(found, cli, tmp_path):
     assert cli("report", found, "-o", found, "--force")[0] == 2
     assert cli("report", found, "-o", path, "--md", path, "--force")[0] == 2
     assert found.read_bytes() == before
+
+
+def test_no_file_is_lost_that_nobody_named(found, cli, tmp_path):
+    (tmp_path / "r.md.new").write_text("mine")
+    ledger = tmp_path / "led.md.new"
+    shutil.copy(found, ledger)
+    before = ledger.read_bytes()
+    for name, words in (("r.md", (found,)), ("led.md", (ledger,))):
+        assert cli("report", *words, "--md", tmp_path / name)[0] == 0
+    assert ((tmp_path / "r.md.new").read_text(), ledger.read_bytes()) == ("mine", before)
+    names = {path.name for path in tmp_path.iterdir()} - {"led.md.new-wal", "led.md.new-shm"}
+    assert names == {"r.md.new", "r.md", "led.md.new", "led.md"}
+
+
+def test_a_link_is_followed_and_a_pipe_takes_the_text(found, cli, tmp_path):
+    (tmp_path / "there.md").write_text("old")
+    (tmp_path / "link.md").symlink_to("there.md")
+    assert cli("report", found, "--md", tmp_path / "link.md", "--force")[0] == 0
+    assert (tmp_path / "link.md").is_symlink()
+    text = (tmp_path / "there.md").read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert cli("report", found, "--md", tmp_path / "pipe", "--force")[0] == 0
+        assert os.read(reader, 1 << 20).decode() == text
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.parametrize("words", [("report", "-o"), ("report", "--md"), ("export", "-o")])
+def test_no_ledger_is_written_over_even_by_force(words, found, cli, tmp_path):
+    other = tmp_path / "other.db"
+    shutil.copy(found, other)
+    before = other.read_bytes()
+    verb, option = words
+    code, _, err = cli(verb, found, option, other, "--force")
+    assert (code, other.read_bytes()) == (2, before)
+    assert "never written over" in err
+
+
+def test_a_link_to_nowhere_is_no_folder_for_tables(found, cli, tmp_path):
+    (tmp_path / "tables").symlink_to(tmp_path / "nowhere")
+    code, _, err = cli("report", found, "--csv", tmp_path / "tables")
+    assert (code, "no folder" in err) == (2, True)
 
 
 @pytest.mark.parametrize("what", ["missing.db", "text.db"])
@@ -289,12 +338,32 @@ def test_a_run_that_got_no_further_than_its_seed_program_is_made_again(found, tm
     assert known.origin.compare == _again(tmp_path / "a.db", tmp_path / "again")
 
 
+@pytest.mark.parametrize("word", ["user:p@ss", "user:pa/ss", "user", "user:p:a@s/s@"])
+def test_no_part_of_a_password_stands_in_a_command(word):
+    told = _typed(["/usr/bin/evolve", "run", "--llm", f"https://{word}@host:8000/v1"])
+    assert shlex.split(told) == ["evolve", "run", "--llm", "https://…@host:8000/v1"]
+
+
 def test_a_budget_stands_as_one_would_type_it(plant):
     path = plant()
     with Ledger.open(path) as book:
         book.begin_session("fp-1", {}, [], Budget.parse_all(["150ev", "60s", "300cpu", "400"]).as_dict())
     words = gather(path).sessions[-1].budget.split()
     assert Budget.parse_all(words) == Budget.parse_all(["150ev", "60s", "300cpu", "400"])
+
+
+def test_dials_that_are_off_are_told_as_one_types_them(found, tmp_path):
+    (tmp_path / "mine.py").write_text(found.with_name("mine.py").read_text(encoding="utf-8"))
+    config = Config(cells=False, exhaust=False)
+    evolve.run(
+        str(tmp_path / "mine.py"), seed=3, budget="20", ledger=tmp_path / "a.db", config=config, workers=1
+    )
+    known = gather(tmp_path / "a.db").origin
+    assert "--set cells=no --set exhaust=no" in known.command
+    again = [sys.executable, "-m", *known.command.split(), "--ledger", "again.db", "--quiet"]
+    subprocess.run(again, check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True)
+    with Ledger.read(tmp_path / "again.db") as book:
+        assert book.content_hash() == known.compare
 
 
 def test_there_is_no_rate_by_cpu_seconds_that_a_killed_session_has_not_told(plant, tmp_path):

@@ -129,3 +129,47 @@ def test_what_is_no_study_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "none", tmp_path / "a.json"):
         with pytest.raises(UsageError, match="--against"):
             Other.read(path)
+
+
+def _no_plan(document):
+    del document["plan"]
+
+
+def _nothing_ran(document):
+    document["runs"] = []
+
+
+def _no_curve(document):
+    del document["runs"][0]["curve"]
+
+
+def _no_seeds(document):
+    document["plan"]["seeds"] = None
+
+
+def _other_seeds_ran(document):
+    for one in document["runs"]:
+        one["seed"] += 100
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_no_plan, "not a whole study.json (KeyError: 'plan')"),
+        (_no_curve, "not a whole study.json"),
+        (_no_seeds, "not a whole study.json"),
+        (_nothing_ran, "it has no run of evolution on small"),
+        (_other_seeds_ran, "it has no run of evolution on small"),
+    ],
+)
+def test_what_lacks_something_is_refused_and_never_said_to_be_worse_or_not(
+    made, tmp_path, cli, change, words
+):
+    _, document = made
+    other = copy.deepcopy(document)
+    change(other)
+    path = tmp_path / "then.json"
+    path.write_text(json.dumps(other), encoding="utf-8")
+    code, _, err = cli("study", write(tmp_path, PLAN), "-o", tmp_path / "new", "--against", path)
+    assert (code, words in " ".join(err.split())) == (2, True)
+    assert not (tmp_path / "new").exists()

@@ -45,17 +45,21 @@ def test_a_test_that_sides_with_the_fewer_seeds_is_not_told_without_a_word():
 
 
 def test_what_is_not_settled_says_how_many_seeds_would():
-    found = one([1.0, 2.0, -1.0, 3.0, 0.0])
+    found = one([1.0, 2.0, -1.0, 3.0, 0.0, 0.5])
     assert found.verdict == "not settled"
-    assert found.needed > 5
+    assert found.needed > 6
     told = worded(found)
-    assert "against hill_climbing on capset: better on 3 of 5 seeds, 1 worse, 1 equal" in told
+    assert "against hill_climbing on capset: better on 4 of 6 seeds, 1 worse, 1 equal" in told
     assert f"not settled; about {found.needed} seeds would settle it at 80 % power" in told
 
 
+def test_of_very_few_seeds_no_number_is_made_up():
+    assert "; so few seeds do not tell how many would settle it." in worded(one([1.0, -0.5]))
+
+
 def test_where_nothing_is_seen_no_number_is_made_up():
-    told = worded(one([1.0, -1.0, 2.0, -2.0]))
-    assert "better on 2 of 4 seeds, 2 worse" in told
+    told = worded(one([1.0, -1.0, 2.0, -2.0, 3.0, -3.0]))
+    assert "better on 3 of 6 seeds, 3 worse" in told
     assert "no difference that any number of them would settle" in told
 
 
@@ -96,5 +100,5 @@ def test_the_summary_counts_problems():
 
 
 def test_too_few_seeds_are_said_to_be():
-    assert "5 seeds can hardly settle 1 questions" in too_few(5, 1)
+    assert "5 seeds can hardly settle 1 question:" in too_few(5, 1)
     assert too_few(6, 1) == too_few(30, 25) == ""

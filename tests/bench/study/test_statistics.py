@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from evolve.bench.study.statistics import (
+    LEAST_P,
     compared,
     least_seeds,
     mean_interval,
@@ -122,10 +123,65 @@ def test_so_many_seeds_settle_it_four_times_out_of_five():
 
 
 def test_where_nothing_is_seen_no_number_of_seeds_is_named():
-    assert seeds_needed(compared([1.0, -1.0, 2.0, -2.0])) is None
+    assert seeds_needed(compared([1.0, -1.0, 2.0, -2.0, 3.0, -3.0])) is None
 
 
 def test_fewer_than_six_seeds_settle_nothing():
     assert least_seeds(0.05) == 6
     assert compared([1.0] * 5).p > 0.05
     assert compared([1.0] * 6).p < 0.05
+
+
+@pytest.mark.parametrize("zeros", [0, 25, 75])
+def test_with_ties_so_many_seeds_settle_it_too(zeros):
+    """Gains of equal size, some of which are zeros: without the variance that these leave it is 1.7 times more."""
+    rng = np.random.default_rng(zeros)
+    pilot = [0.0] * zeros + [1.0] * 17 + [-1.0] * 8
+
+    def drawn(count):
+        return rng.choice(pilot, count)
+
+    needed = seeds_needed(compared(pilot))
+    settled = [wilcoxon(drawn(needed)) < 0.05 for _ in range(400)]
+    assert 0.70 < np.mean(settled) < 0.90
+
+
+def test_of_too_few_pairs_no_number_of_seeds_is_named():
+    assert seeds_needed(compared([1.0, -0.5])) is None
+    assert seeds_needed(compared([1.0, 1.0, 2.0, -0.5, 1.0])) is None
+    assert seeds_needed(compared([1.0, 1.0, 2.0, -0.5, 1.0, 3.0, -2.0])) is not None
+
+
+def test_above_some_hundred_pairs_the_normal_sum_is_as_good():
+    rng = np.random.default_rng(7)
+    for shift in (0.0, 0.1, 0.2):
+        values = np.round(rng.normal(shift, 1.0, 300), 1)  # with ties and zeros
+        exact = wilcoxon(values)
+        plus, minus = signed_ranks(values)
+        off = abs(plus.sum() - minus.sum()) / math.sqrt((plus**2).sum() + (minus**2).sum())
+        assert math.erfc(off / math.sqrt(2)) == pytest.approx(exact, rel=0.05)
+    many = np.round(rng.normal(0.02, 1.0, 20_000), 2)
+    assert wilcoxon(many) == pytest.approx(
+        stats.wilcoxon(many, zero_method="pratt", method="approx").pvalue, rel=1e-6
+    )
+
+
+def test_a_p_value_is_never_zero():
+    assert wilcoxon(np.ones(5_000)) == LEAST_P
+
+
+def test_superiority_is_that_of_all_pairs():
+    rng = np.random.default_rng(9)
+    values = np.concatenate([np.round(rng.normal(0.1, 1.0, 60), 1), [0.0, 0.0, math.inf, -math.inf]])
+    opposed = {math.inf, -math.inf}
+    every = itertools.combinations(values.tolist(), 2)
+    sums = [0.0 if {one, other} == opposed else one + other for one, other in every]
+    wanted = np.mean([0.5 * (total == 0) + (total > 0) for total in sums])
+    assert compared(values).superiority == pytest.approx(wanted)
+
+
+def test_intervals_of_many_pairs_are_drawn_a_few_at_a_time(monkeypatch):
+    values = np.random.default_rng(2).normal(0.2, 1.0, 50)
+    whole = mean_interval(values), median_interval(values)
+    monkeypatch.setattr("evolve.bench.study.statistics._AT_ONCE", 1_000)
+    assert (mean_interval(values), median_interval(values)) == whole

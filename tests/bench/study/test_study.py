@@ -14,8 +14,12 @@ import pytest
 
 import evolve
 from evolve.bench.study import engine
+from evolve.bench.study.job import _Bench
+from evolve.bench.study.places import Places
 from evolve.bench.study.plan import read_plan
 from evolve.mutators.simulated import SIMULATED
+from evolve.programs_db.errors import LedgerError, LedgerFull, LedgerUnreadable
+from evolve.workers import Workers
 
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import PLAN, PROBLEM, write
@@ -169,6 +173,45 @@ def test_a_ledger_that_is_none_is_made_anew(copied, made, cli):
     (folder / "runs" / "small" / "tuned-1.db").write_bytes(b"no ledger at all" * 64)
     assert cli("study", folder.parent / "plan.toml", "-o", folder)[0] == 0
     assert contents(json.loads((folder / "study.json").read_text())) == contents(whole)
+    assert (folder / "runs" / "small" / "tuned-1.db.spoilt").read_bytes() == b"no ledger at all" * 64
+    assert "moved to tuned-1.db.spoilt" in (folder / "workers.log").read_text()
+
+
+@pytest.mark.parametrize("error", [LedgerFull, LedgerUnreadable, LedgerError])
+def test_a_run_that_can_be_read_is_never_begun_anew(error, copied, monkeypatch):
+    """A full or failing disk ends the study; what the run has recorded is left as it is."""
+    folder = copied
+    (folder / "runs" / "small" / "evolution-2.json").unlink()
+    ledger = folder / "runs" / "small" / "evolution-2.db"
+    ledger.unlink()
+    evolve.run(str(folder.parent / "small.py"), seed=2, budget="30ev", ledger=ledger, workers=1, verify=False)
+    before = ledger.read_bytes()
+
+    def fails(*_, **__):
+        raise error("the disk is full")
+
+    monkeypatch.setattr(evolve, "resume", fails)
+    plan = read_plan(folder.parent / "plan.toml")
+    with Workers(1) as kept, pytest.raises(error, match="the disk is full"):
+        _Bench(plan, Places(folder), kept).do_run({"problem": "small", "strategy": "evolution", "seed": 2})
+    assert ledger.read_bytes() == before
+
+
+def test_a_disk_that_fails_while_a_study_goes_on_takes_nothing(copied):
+    folder = copied
+    (folder / "runs" / "small" / "evolution-2.json").unlink()
+    ledger = folder / "runs" / "small" / "evolution-2.db"
+    ledger.unlink()
+    evolve.run(str(folder.parent / "small.py"), seed=2, budget="30ev", ledger=ledger, workers=1, verify=False)
+    recorded = evolve.open_run(ledger).document["proposals"]
+    limit = ledger.stat().st_size // 2
+    limited = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); "
+    begin = limited + "from evolve.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["study", str(folder.parent / "plan.toml"), "-o", str(folder), "--jobs", "1", "--yes"]
+    ended = subprocess.run([sys.executable, "-c", begin, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 3, ended.stderr
+    assert evolve.open_run(ledger).document["proposals"] >= recorded
+    assert not list(ledger.parent.glob("*.spoilt*"))
 
 
 def test_ctrl_c_leaves_what_is_done(tmp_path):
@@ -248,6 +291,30 @@ def test_a_folder_whose_plan_is_spoilt_says_which_file(copied, cli):
     code, _, err = cli("study", copied.parent / "plan.toml", "-o", copied)
     told = "plan.json: not the JSON that a study writes; give another folder"
     assert (code, told in " ".join(err.split())) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("plan.json", '{"format": 1}'),
+        ("runs/small/given.json", "{}"),
+        ("runs/small/evolution-1.json", "{}"),
+        ("runs/small/evolution-1.json", '{"problem": "small", "elsewhere": 3}'),
+    ],
+)
+def test_a_spoilt_file_of_a_study_is_named_with_its_mend(name, text, copied, cli):
+    (copied / name).write_text(text)
+    code, _, err = cli("study", copied.parent / "plan.toml", "-o", copied)
+    told = " ".join(err.split())
+    assert (code, name.rpartition("/")[2] in told) == (2, True)
+    assert "remove it" in told or "give another folder" in told
+
+
+def test_an_outcome_that_a_problem_lacks_is_refused_before_anything_runs(tmp_path, cli):
+    plan = write(tmp_path, 'outcome = "fresh"\n' + PLAN, PROBLEM.replace("        fresh=drawn,\n", ""))
+    code, _, err = cli("study", plan, "-o", tmp_path / "out")
+    assert (code, "small has no cases for outcome 'fresh'" in " ".join(err.split())) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(made, cli, tmp_path):
