@@ -81,7 +81,7 @@ def build(path: Path, introduce: Callable[[Database], None]) -> None:
         path: where it shall be; the caller holds its lock.
         introduce: writes the first rows.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # nobody's file has this name
+    draft = path.with_name(f".{secrets.token_hex(12)}.part")  # nobody's file has this name
     try:
         db = _database(draft, "mode=rwc")
         try:

@@ -1,6 +1,7 @@
 """What verbs share: options of a problem, JSON on stdout, a worker to judge one program. Knows no verb."""
 
 import argparse
+import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -149,7 +150,7 @@ def may_write(path: Path, force: bool) -> None:
         raise UsageError(
             f"{path}: a database, and perhaps a ledger, is never written over; give another name"
         )
-    folder = path.resolve().parent  # of what a link points to
+    folder = Path(os.path.realpath(path)).parent  # of what a link points to
     if not folder.is_dir():
         raise UsageError(
             f"{path}: there is no folder {folder if path.is_symlink() else path.parent}; make it"
@@ -157,8 +158,11 @@ def may_write(path: Path, force: bool) -> None:
 
 
 def _is_database(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except PermissionError:
+        return False
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -169,8 +173,8 @@ def write_whole(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return
-    target = path.resolve()
-    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
+    target = Path(os.path.realpath(path))  # which takes a link to itself for a name, where `resolve` fails
+    draft = target.with_name(f".{secrets.token_hex(12)}.part")
     with draft.open("x", encoding="utf-8") as file:  # nobody's file is in the way
         try:
             file.write(text)
