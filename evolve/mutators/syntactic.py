@@ -123,7 +123,8 @@ class SyntacticMutator:
             if tree is None or tree is own.tree:
                 continue
             changed = at(tree, own.entry)
-            found = hashes_of(tree)
+            source = show(tree)
+            found = hashes_of(tree, source)
             if (
                 changed.size > most
                 or docstring(changed) != said
@@ -134,9 +135,7 @@ class SyntacticMutator:
             if work.grafted is not None:
                 parents += (context.mates[known_mates[work.grafted][0]].id,)
             constants = len(constants_in(changed))
-            spare = Draft(
-                show(tree), found.canonical, found.structure, found.nodes, operator, constants, parents
-            )
+            spare = Draft(source, found.canonical, found.structure, found.nodes, operator, constants, parents)
             if not context.known(found.canonical):
                 self._keep(spare.source, tree)
                 return spare
