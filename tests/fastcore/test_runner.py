@@ -144,13 +144,15 @@ def test_work_between_two_calls_ends_at_the_cpu_limit_of_the_kernel(runner):
 
 
 def test_only_the_time_spent_waiting_counts(runner):
-    with runner.start("import time\ndef f():\n    time.sleep(0.15)", "f", SHORT) as session:
+    # A call may take a third longer than it sleeps, where the machine is busy: two fit into the limit, three do not.
+    limits, source = Limits(seconds=1.2, setup_seconds=5.0), "import time\ndef f():\n    time.sleep(0.45)"
+    with runner.start(source, "f", limits) as session:
         session.call(())
-        time.sleep(0.5)
+        time.sleep(1.2)
         session.call(())
         with pytest.raises(Failure, match="timeout"):
             session.call(())
-    with runner.start("import time\ndef f():\n    time.sleep(0.25)", "f", SHORT) as session:
+    with runner.start(source, "f", limits) as session:
         for _ in range(3):
             session.begin_case()
             session.call(())
