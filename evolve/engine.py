@@ -23,7 +23,7 @@ from evolve.scoring import Stopped, put_together
 from evolve.search import Pending, Search
 from evolve.statement import Problem
 
-__all__ = ["Engine", "ModelObserver", "Observer", "Schedule", "first_error", "signals"]
+__all__ = ["Engine", "MeterObserver", "ModelObserver", "Observer", "Schedule", "first_error", "signals"]
 
 _FLUSH_COMMITS = 64
 _FLUSH_SECONDS = 0.25
@@ -43,6 +43,14 @@ class ModelObserver(Observer, Protocol):
 
     def on_asking(self, state: Callable[[], Mapping[str, float]]) -> None:
         """A session begins; `state` tells of it whenever it is called, on any thread."""
+        ...
+
+
+class MeterObserver(Observer, Protocol):
+    """An observer that also wants to know what is spent of a budget in CPU seconds."""
+
+    def on_metered(self, cpu_seconds: float) -> None:
+        """So many are spent, over all sessions."""
         ...
 
 
@@ -159,6 +167,8 @@ class Engine:
         """Ends the session when its CPU seconds are spent."""
         while self.budget.cpu_seconds is not None and self.stopped is None:
             spent = time.process_time() + self.evaluator.pool.cpu_seconds() - self._cpu
+            if tell := getattr(self.observer, "on_metered", None):
+                tell(self.spent_before + spent)
             if self.spent_before + spent >= self.budget.cpu_seconds:
                 self.stop("budget")
             await asyncio.sleep(_METER_SECONDS)

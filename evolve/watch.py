@@ -58,6 +58,7 @@ class Watch:
     reached: set[tuple[int, ...]] = field(default_factory=set)
     notices: list[tuple[float, str]] = field(default_factory=list)
     asking: Callable[[], Mapping[str, float]] | None = None
+    metered: float = 0.0
     _queue: deque[tuple[Commit, bool] | Notice] = field(default_factory=deque)
     _holders: dict[int, tuple[str, float]] = field(default_factory=dict)
     _paces: deque[tuple[float, int]] = field(default_factory=deque)
@@ -74,6 +75,10 @@ class Watch:
     def on_asking(self, state: Callable[[], Mapping[str, float]]) -> None:
         """From now on `state` says how many questions are out, and what they have cost."""
         self.asking = state
+
+    def on_metered(self, cpu_seconds: float) -> None:
+        """So many CPU seconds are spent, over all sessions; told where a budget is in them."""
+        self.metered = cpu_seconds
 
     def recall(self, book: Reading) -> None:
         """Begin where earlier sessions ended: the curve so far, and what was counted."""
@@ -183,9 +188,8 @@ class Watch:
             spent = min(1.0, self.elapsed / self.budget.seconds)
             words.append(f"{max(0.0, self.budget.seconds - self.elapsed):.0f} s")
         if self.budget.cpu_seconds is not None:
-            words.append(
-                f"some of {self.budget.cpu_seconds:g} CPU seconds"
-            )  # how many is the engine's to know
+            spent = max(spent, min(1.0, self.metered / self.budget.cpu_seconds))
+            words.append(f"{max(0.0, self.budget.cpu_seconds - self.metered):.0f} CPU s")
         for name, done in (("proposals", self.proposals), ("evaluations", self.evaluations)):
             limit = getattr(self.budget, name)
             if limit is not None:

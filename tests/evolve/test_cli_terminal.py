@@ -264,6 +264,15 @@ def test_a_watch_counts_what_it_is_told():
     assert watch.left == (0.3, "7 proposals")
 
 
+def test_a_watch_tells_what_is_left_of_cpu_seconds():
+    watch = Watch(Objective("e", "min"), (), 1, Budget(cpu_seconds=300.0))
+    assert watch.left == (0.0, "300 CPU s")
+    watch.on_metered(75.0)
+    assert watch.left == (0.25, "225 CPU s")
+    watch.on_metered(301.0)
+    assert watch.left == (1.0, "0 CPU s")
+
+
 def test_a_quiet_watch_still_digests():
     watch = Watch(Objective("e", "min"), (), 1, Budget(seconds=10.0))
     with showing(watch, "quiet", "", lambda: None):

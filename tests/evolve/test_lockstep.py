@@ -67,10 +67,26 @@ def test_a_budget_in_evaluations_ends_at_the_same_commit_with_any_number_of_work
     assert more["content_hash"] == whole["content_hash"]
 
 
+class Meter:
+    """Told of CPU seconds."""
+
+    def __init__(self):
+        self.told = []
+
+    def on_commit(self, commit, improved):
+        pass
+
+    def on_metered(self, cpu_seconds):
+        self.told.append(cpu_seconds)
+
+
 def test_a_budget_in_cpu_seconds_ends_a_run(problem_file, tmp_path):
-    told = search(problem_file(), tmp_path / "a.db", Config(), budget="1cpu").document
+    meter = Meter()
+    told = search(problem_file(), tmp_path / "a.db", Config(), budget="1cpu", observer=meter).document
     assert told["stopped"] == "budget"
     assert told["cpu_seconds"] >= 1.0
+    assert meter.told == sorted(meter.told)
+    assert meter.told[0] < 1.0 <= meter.told[-1]
     again = evolve.resume(tmp_path / "a.db", verify=False).document
     assert again["proposals"] == told["proposals"]
 
