@@ -18,7 +18,7 @@ from evolve.bench.study.outcomes import lacks
 from evolve.bench.study.page import page
 from evolve.bench.study.places import Places, mark
 from evolve.bench.study.plan import Plan
-from evolve.bench.study.plots import UNITS, curves, drawable, said
+from evolve.bench.study.plots import curves, drawable, said
 from evolve.bench.study.results import FORMAT, Runs, results_of
 from evolve.bench.study.trials import Interrupted, Trials, missing
 from evolve.bench.study.watch import Watch, duration, say
@@ -119,7 +119,7 @@ def _announce(plan: Plan, runs: int, jobs: int) -> None:
     """Say what is to be done."""
     head = (
         f"{plural(len(plan.problems), 'problem')} x {plural(len(plan.strategies), 'strategy')} x "
-        f"{plural(len(plan.seeds), 'seed')}, {said(plan.amount)} {UNITS[plan.kind]} each: {plural(runs, 'run')} to do, "
+        f"{plural(len(plan.seeds), 'seed')}, {said(plan.amount, plan.kind)} each: {plural(runs, 'run')} to do, "
         f"{jobs} side by side"
     )
     say(head + (f" ({SIMULATED})" if plan.simulated is not None else ""))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evolve.bench.study.claims import gained
-from evolve.bench.study.plots import UNITS, said
+from evolve.bench.study.plots import said
 from evolve.summary import machine_name
 from evolve.terminal import number
 from evolve.text import clean, plural
@@ -59,7 +59,7 @@ def _asked(document: Mapping[str, Any]) -> list[str]:
     seeds = plan["seeds"]
     return [
         f"{plural(len(document['problems']), 'problem')}, {plural(len(plan['strategies']), 'strategy')}, "
-        f"{plural(len(seeds), 'seed')} ({min(seeds)} to {max(seeds)}), {said(amount)} {UNITS[kind]} a run.",
+        f"{plural(len(seeds), 'seed')} ({min(seeds)} to {max(seeds)}), {said(amount, kind)} a run.",
         "",
         f"evolve {engine['version']}, source `{engine['source'][:15]}`; {_text(machine_name(document['machine']))}. "
         f"{spent['runs']} runs took {spent['evaluations']:,} evaluations and {spent['cpu_seconds']:,.0f} CPU seconds.",

@@ -11,9 +11,9 @@ from evolve.bench.study.outcomes import Outcome, at
 from evolve.bench.study.plan import Plan
 from evolve.terminal import number
 
-__all__ = ["UNITS", "curves", "drawable", "places_of", "said"]
+__all__ = ["curves", "drawable", "places_of", "said"]
 
-UNITS: Final = {
+_UNITS: Final = {
     "evaluations": "evaluations",
     "proposals": "proposals",
     "cpu_seconds": "CPU seconds",
@@ -37,9 +37,10 @@ _STYLE: Final[Any] = {
 }
 
 
-def said(amount: float) -> str:
-    """An amount of a budget for people: 5000, 2,000,000."""
-    return f"{amount:,.0f}" if amount >= 1e6 else number(amount)
+def said(amount: float, kind: str) -> str:
+    """A budget for people: 1 evaluation, 5000 proposals, 2,000,000 tokens."""
+    unit = _UNITS[kind].removesuffix("s") if amount == 1 else _UNITS[kind]
+    return f"{amount:,.0f} {unit}" if amount >= 1e6 else f"{number(amount)} {unit}"
 
 
 def drawable() -> bool:
@@ -90,7 +91,7 @@ def curves(
             axes.fill_between(places, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
             axes.step(places, middle, where="post", color=colour, linewidth=1.6, label=strategy)
         axes.set_xscale("log")
-        unit = UNITS[plan.kind] + (" of a simulated model" if plan.simulated is not None else "")
+        unit = _UNITS[plan.kind] + (" of a simulated model" if plan.simulated is not None else "")
         axes.set_xlabel(unit)
         axes.set_ylabel(_plain(f"{objective['name']} ({objective['direction']}) {objective['unit']}".strip()))
         axes.set_title(

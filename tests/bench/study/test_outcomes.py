@@ -8,7 +8,7 @@ import pytest
 
 from evolve.bench.study.outcomes import Outcome, area, at, classical, value_of, within
 from evolve.bench.study.plan import plan_of
-from evolve.bench.study.plots import places_of
+from evolve.bench.study.plots import places_of, said
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_up_outcomes import outcome
@@ -65,3 +65,11 @@ def test_curves_are_read_off_where_the_budget_is_spent(tmp_path, budget, first):
     places = places_of(plan)
     assert (places[0], places[-1]) == pytest.approx((first, plan.amount))
     assert all(np.diff(places) > 0)
+
+
+def test_a_budget_is_said_with_its_unit():
+    assert said(1.0, "evaluations") == "1 evaluation"
+    assert said(2000.0, "evaluations") == "2000 evaluations"
+    assert said(2e6, "tokens") == "2,000,000 tokens"
+    assert said(1.5, "money") == "1.5 money"
+    assert said(1.0, "cpu_seconds") == "1 CPU second"
