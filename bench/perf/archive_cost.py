@@ -48,12 +48,12 @@ def main() -> None:
     for what, figures in rows.items():
         print(f"| {what} | {statistics.median(figures):.2f} | {min(figures):.2f}, {max(figures):.2f} |")
     middle = {what: statistics.median(figures) for what, figures in rows.items()}
-    print(
-        f"\nadding: {middle['pyribs: add'] / middle['evolve: add']:.0f} times cheaper than pyribs one at a time, ",
-        end="",
-    )
-    print(f"{middle['pyribs: add, batches of 1,024'] / middle['evolve: add']:.1f} times in batches; ", end="")
-    print(f"choosing: {middle['pyribs: parent and mates'] / middle['evolve: parent and mates']:.0f} times")
+    for what, own, other in (
+        ("adding", "evolve: add", "pyribs: add"),
+        ("adding in batches", "evolve: add", "pyribs: add, batches of 1,024"),
+        ("choosing", "evolve: parent and mates", "pyribs: parent and mates"),
+    ):
+        print(f"{what}: pyribs takes {middle[other] / middle[own]:.2f} times as long")
 
 
 def drawn(programs: int) -> tuple[np.ndarray, np.ndarray]:

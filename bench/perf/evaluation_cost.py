@@ -58,7 +58,7 @@ def in_one_process(problem: Problem, proposals: int, folder: Path) -> tuple[Stag
     search = Search(problem, config, 0, mutator)
     judge = Judge(problem)
     judge.scorer.run = stages.timed("score and check", judge.scorer.run)  # type: ignore[method-assign]
-    judge.scorer._trusted = stages.timed("simulation and score", judge.scorer._trusted)  # type: ignore[method-assign]
+    judge.scorer.trusted = stages.timed("simulation and score", judge.scorer.trusted)  # type: ignore[method-assign]
     judge._compiled = stages.timed("parse and compile", judge._compiled)  # type: ignore[method-assign]
     running = stages.timed("interpret", interpret.Plan.run)
     original, interpret.Plan.run = interpret.Plan.run, running  # type: ignore[method-assign, assignment]
