@@ -110,9 +110,11 @@ def test_the_tokens_of_our_replies_are_those_that_the_server_counts(real_vllm):
 
 
 def test_who_is_cancelled_frees_the_servers_slot_within_two_seconds(real_vllm):
+    most = 8_000  # nearly all of its context: on a busy machine its gauges are read seconds late
+
     async def run():
         client = real_vllm.client()
-        request = ask(max_tokens=4_000, sampling={"min_tokens": 4_000, "ignore_eos": True})
+        request = ask(max_tokens=most, sampling={"min_tokens": most, "ignore_eos": True})
         task = asyncio.create_task(client.generate(request))
         while (await asyncio.to_thread(real_vllm.metrics))["num_requests_running"] < 1:
             assert not task.done()
@@ -129,7 +131,7 @@ def test_who_is_cancelled_frees_the_servers_slot_within_two_seconds(real_vllm):
 
     freed, grown = gained(real_vllm, lambda: asyncio.run(run()))
     assert freed <= 2.0
-    assert grown["generation_tokens_total"] < 4_000
+    assert grown["generation_tokens_total"] < most
 
 
 # ---- adapters
