@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
-
-from evolve.errors import UsageError
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 __all__ = ["changes", "highlighted"]
 
@@ -18,19 +19,7 @@ _BREAK: Final = re.compile("\r\n?|\n")
 
 
 def highlighted(source: str) -> Markup:
-    """A program, its words marked by classes of pygments.
-
-    Raises:
-        UsageError: pygments is not installed.
-    """
-    try:
-        from pygments import highlight
-        from pygments.formatters import HtmlFormatter
-        from pygments.lexers import PythonLexer
-    except ImportError:
-        raise UsageError(
-            "a report needs pygments, which is not installed: pip install 'evolve-engine[bench]'"
-        ) from None
+    """A program, its words marked by classes of pygments."""
     text = highlight(source.strip("\n"), PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
     # The formatter escapes what it is given: tests hold it to that.
     return Markup('<pre class="code" tabindex="0"><code>{}</code></pre>').format(Markup(text))

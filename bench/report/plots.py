@@ -17,7 +17,6 @@ import numpy.typing as npt
 from evolve.bench.novelty import Diversity, Novelty
 from evolve.bench.report.facts import Case, Gain
 from evolve.bench.report.judgement import BEST, SEED
-from evolve.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,17 +75,10 @@ def drawing(name: str, high: float = 2.5, wide: float = _WIDE) -> "Iterator[tupl
         name: of the drawing: no two on a page may share one.
         high: inches.
         wide: inches.
-
-    Raises:
-        UsageError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError(
-            "a report needs matplotlib, which is not installed: pip install 'evolve-engine[bench]'"
-        ) from None
+    import matplotlib
+    from matplotlib.figure import Figure
+
     done: list[str] = []
     settings: Any = {**_SETTINGS, "svg.hashsalt": name}
     with matplotlib.rc_context(settings), warnings.catch_warnings():

@@ -1,17 +1,41 @@
 """The door of this room: a ledger's report as texts, by the names of their files, and as one plain document."""
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from evolve.bench.report.contents import tables_of
 from evolve.bench.report.facts import Facts
 from evolve.bench.report.gathering import gather
-from evolve.bench.report.page import page
 from evolve.bench.report.plain import plain
 from evolve.bench.report.tables import as_csv
+from evolve.errors import UsageError
 
-__all__ = ["as_document", "gather", "page", "plain", "tables"]
+__all__ = ["as_document", "can_draw", "gather", "page", "plain", "tables"]
+
+_NEEDED = ("matplotlib", "pygments", "markupsafe")
+
+
+def can_draw() -> None:
+    """Make sure that an HTML page could be made, before facts are gathered for it.
+
+    Raises:
+        UsageError: a library that it takes is not installed.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"the HTML page needs {' and '.join(missing)}, not installed here: pip install 'evolve-engine[bench]'; "
+            "--md and --csv do without"
+        )
+
+
+def page(facts: Facts) -> str:
+    """The HTML page; after `can_draw`."""
+    from evolve.bench.report import page as drawn  # what it imports may not be there
+
+    return drawn.page(facts)
 
 
 def tables(facts: Facts, folder: Path) -> dict[Path, str]:

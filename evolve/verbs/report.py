@@ -1,6 +1,7 @@
 """Write what a run found as one HTML file that needs no network, as Markdown, or as CSV files of its tables.
 
-Works while the run goes on, and after it was killed; changes nothing. Needs pip install 'evolve-engine[bench]'.
+Works while the run goes on, and after it was killed; changes nothing. The HTML file needs pip install
+'evolve-engine[bench]'.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from evolve.bench.report.write import as_document, gather, page, plain, tables
+from evolve.bench.report.write import as_document, can_draw, gather, page, plain, tables
 from evolve.errors import UsageError
 from evolve.terminal import err, out, print_json
 from evolve.verbs.common import add_json, may_write, print_text, write_whole
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.csv) if args.csv else None
     if folder is not None and os.path.lexists(folder) and not folder.is_dir():  # a link to nowhere, too
         raise UsageError(f"--csv {folder}: no folder; give the name of one")
+    if html is not None:
+        can_draw()
     facts = gather(ledger)
     files: dict[Path, str] = {}
     if html is not None:

@@ -10,6 +10,18 @@ import pytest
 import evolve
 from evolve.cli import VERBS
 
+OPTIONAL = (
+    "matplotlib",
+    "pygments",
+    "markupsafe",
+    "pytest",
+    "pytest_benchmark",
+    "pandas",
+    "scipy",
+    "torch",
+    "vllm",
+)
+
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
@@ -42,6 +54,15 @@ def test_a_verb_does_not_load_pandas_for_the_database_and_may_still_want_it():
     code = (
         "import sys; from evolve.cli import main; assert main(['show', '--help']) == 0; "
         "assert 'sqlite_utils' in sys.modules; assert 'pandas' not in sys.modules; import pandas"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_verb_is_there_without_the_optional_libraries():
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r})); from evolve.cli import VERBS, main; "
+        "codes = {verb: main([verb, '--help']) for verb in VERBS}; assert not any(codes.values()), codes"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
