@@ -14,6 +14,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def theirs(programs: int) -> dict[str, float]:
 
     objectives, measures = drawn(programs)
     solutions = np.arange(programs, dtype=np.float64)[:, None]
-    bounds = {"solution_dim": 1, "dims": [BINS, BINS], "ranges": [(0.0, 1.0), (0.0, 1.0)]}
+    bounds: Any = {"solution_dim": 1, "dims": [BINS, BINS], "ranges": [(0.0, 1.0), (0.0, 1.0)]}
     one, many = GridArchive(**bounds, seed=0), GridArchive(**bounds, seed=0)
 
     def add() -> None:

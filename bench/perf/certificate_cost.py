@@ -43,7 +43,9 @@ def spheres() -> tuple[int, float]:
     problem = load("kissing", {"d": 11})
     judge = Judge(problem)
     try:
-        outcome = judge.judge(Job(problem.baselines["lexicographic"], detail=True)).outcomes["d11"]
+        outcomes = judge.judge(Job(problem.baselines["lexicographic"], detail=True)).outcomes
+        assert outcomes is not None
+        outcome = outcomes["d11"]
     finally:
         judge.close()
     vectors = (outcome[0].astype(object) * _LARGE).tolist()

@@ -27,7 +27,7 @@ def row(path: str) -> list[str]:
     """The figures of one ledger."""
     with Ledger.read(path) as book:
         dialogues = [one for one in book.dialogues() if one.asked.kind != "lessons"]
-        rows = [(asked, reply) for asked, reply in dialogues if reply is not None and not reply.error]
+        rows = [(one.asked, one.answered) for one in dialogues if one.answered and not one.answered.error]
         name = book.problem["name"]
     texts = ["".join(text for role, text in asked.prompt if role != "grammar") for asked, _ in rows]
     spent = [reply.spent for _, reply in rows]
