@@ -8,7 +8,6 @@ import pytest
 
 from .conftest import ask
 
-
 TOKENS = 3_000  # of each answer, so that the engine is far from done when it is killed
 
 
