@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import ask
 
-TOKENS = 3_000  # of each answer, so that the engine is far from done when it is killed
+TOKENS = 2_000  # of each answer, so that the engine is far from done when it is killed
 
 
 @pytest.mark.slow
