@@ -37,7 +37,7 @@ def run_seconds(problem: str, ledger: str, **environment: str) -> tuple[float, f
         for line in process.stdout:
             if not first and json.loads(line)["event"] == "improved":
                 first = time.perf_counter() - started
-    if process.returncode:
+    if process.returncode or not first:
         raise SystemExit(f"{shlex.join(command)} ended with {process.returncode}")
     return first, time.perf_counter() - started
 
